@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use meter::suspension::SuspendedTime;
+
 use super::births::Births;
 use super::cleared::Cleared;
 use super::subscriptions::Subscriptions;
-use super::suspension::SuspendedTime;
 use crate::payload::Message;
 
 /// The source of a message. The program's own messages come first, because its device is the parent

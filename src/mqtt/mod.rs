@@ -74,7 +74,6 @@ mod rehearsal;
 mod renewal;
 mod slowness;
 mod subscriptions;
-mod suspension;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

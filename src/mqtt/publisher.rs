@@ -24,7 +24,7 @@ impl Publisher {
 
     /// Replaces the measurement of how long the machine has been suspended.
     #[cfg(test)]
-    pub(super) fn measure_suspended_by(&self, suspended: super::suspension::SuspendedTime) {
+    pub(super) fn measure_suspended_by(&self, suspended: meter::suspension::SuspendedTime) {
         self.desired.send_modify(|desired| desired.suspended = suspended);
     }
 

@@ -71,6 +71,16 @@ enum Nature {
 const DISAGREEMENTS: u8 = 2;
 
 impl HighResolution {
+    /// The totals from which upper digits would be taken for the first time. They should be read
+    /// twice: nothing is known yet that would contradict a wrong one.
+    pub(crate) fn untried(&self, readings: &[Reading]) -> Vec<RegisterId> {
+        let is_untried = |register: RegisterId| {
+            self.known.get(&register).is_none_or(|known| known.nature == Nature::Open)
+        };
+        let parts = readings.iter().map(|reading| reading.register);
+        parts.filter(|register| is_untried(*register)).filter_map(whole_of).collect()
+    }
+
     /// Completes the high-resolution readings that are part of E1 to totals.
     pub fn complete(
         &mut self,

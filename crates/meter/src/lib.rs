@@ -103,6 +103,7 @@ pub mod poll;
 pub mod reading;
 mod runs_as;
 pub mod shown;
+pub mod suspension;
 pub mod transport;
 pub mod waiting;
 

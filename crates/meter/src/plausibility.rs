@@ -13,9 +13,9 @@
 //! A doubtful value is read again at the end of the poll, and published only if two readings agree.
 //! A false alarm costs only one request, so the bounds are tight.
 //!
-//! Two doubts may apply to one value. A doubt about the meter (a counter fell) then takes
-//! precedence over a doubt about the line (a late answer). So if two readings agree, the value is
-//! published, and the fall is reported.
+//! Two doubts may apply to one value. A doubt about the meter (a counter fell) is then the one that
+//! is reported. But two late answers can agree. So a value that is doubtful itself is published only
+//! if one of its readings certainly belongs to this poll ([`Proof`]).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +27,7 @@ use kmp::value::Value;
 use rust_decimal::Decimal;
 use tokio::time::Instant;
 
+use crate::client::Proof;
 use crate::reading::Reading;
 
 /// What is known about the values of a meter's registers.
@@ -68,13 +69,15 @@ pub(crate) struct ReadingQuality {
     pub clean: bool,
     /// It may be a late answer to an earlier request.
     pub may_be_late: bool,
+    /// How certain it is that it belongs to a request of this poll.
+    pub proof: Proof,
 }
 
 impl ReadingQuality {
     /// Whether there is no reason to distrust the answer.
     #[must_use]
     pub(crate) const fn is_good(self) -> bool {
-        self.clean && !self.may_be_late
+        self.clean && !self.may_be_late && matches!(self.proof, Proof::Certain)
     }
 }
 
@@ -85,6 +88,10 @@ pub(crate) enum Doubt {
     Noisy,
     /// It may be a late answer to an earlier request.
     MayBeLate,
+    /// Another value of the same answer was wrong.
+    SameAnswer,
+    /// The upper digits of other values are taken from it, and it was read only once.
+    UpperDigits,
     /// Another unit, resolution or length than before.
     Shape {
         /// The format before.
@@ -113,6 +120,13 @@ pub(crate) enum Doubt {
         /// The value now.
         is: String,
     },
+    /// A register that wraps, or that is not known, and changed by more than a counter can.
+    Leapt {
+        /// The value before.
+        was: Decimal,
+        /// The value now.
+        is: Decimal,
+    },
     /// A gauge that is farther from zero than any house reaches.
     Unlikely {
         /// The value now.
@@ -126,6 +140,20 @@ impl Doubt {
     pub(crate) fn is_change(&self) -> bool {
         matches!(self, Self::Shape { .. } | Self::Fell { .. } | Self::Jumped { .. })
     }
+
+    /// Whether the value itself is the reason, and not how it was received.
+    #[must_use]
+    pub(crate) fn is_about_value(&self) -> bool {
+        match self {
+            Self::Noisy | Self::MayBeLate | Self::SameAnswer | Self::UpperDigits => false,
+            Self::Shape { .. }
+            | Self::Fell { .. }
+            | Self::Jumped { .. }
+            | Self::Differs { .. }
+            | Self::Leapt { .. }
+            | Self::Unlikely { .. } => true,
+        }
+    }
 }
 
 /// Completes "`energy` …".
@@ -134,6 +162,8 @@ impl fmt::Display for Doubt {
         match self {
             Self::Noisy => f.write_str("was received over a noisy line"),
             Self::MayBeLate => f.write_str("may be a late answer to an earlier request"),
+            Self::SameAnswer => f.write_str("was in an answer with a wrong value"),
+            Self::UpperDigits => f.write_str("completes another value, and was read only once"),
             Self::Shape { was, is } => write!(f, "changed its format from {was} to {is}"),
             // If it fell by less than half, the previous reading was wrong.
             Self::Fell { was, is } if is.checked_mul(Decimal::TWO).is_some_and(|it| it > *was) => {
@@ -142,6 +172,7 @@ impl fmt::Display for Doubt {
             Self::Fell { was, is } => write!(f, "fell from {was} to {is}: it was reset"),
             Self::Jumped { was, is } => write!(f, "rose from {was} to {is}, faster than expected"),
             Self::Differs { was, is } => write!(f, "changed from {was} to {is}"),
+            Self::Leapt { was, is } => write!(f, "changed from {was} to {is}, more than usual"),
             Self::Unlikely { is } => write!(f, "is {is}, outside the usual range"),
         }
     }
@@ -194,6 +225,11 @@ impl Plausibility {
         }
     }
 
+    /// Whether the last answer left out a register that was read before.
+    pub(crate) fn is_left_out(&self, register: RegisterId) -> bool {
+        self.known.get(&register).is_some_and(|known| !known.is_certain)
+    }
+
     /// Why a reading must be read again.
     #[must_use]
     pub(crate) fn doubt(&self, reading: &Reading, quality: ReadingQuality) -> Option<Doubt> {
@@ -201,7 +237,7 @@ impl Plausibility {
         if doubt.as_ref().is_some_and(Doubt::is_change) {
             return doubt;
         }
-        if quality.may_be_late {
+        if quality.may_be_late || quality.proof != Proof::Certain {
             return Some(Doubt::MayBeLate);
         }
         let is_new = !self.known.contains_key(&reading.register);
@@ -209,7 +245,7 @@ impl Plausibility {
     }
 
     /// Why the value itself must be read again, even if the answer is good.
-    fn doubt_value(&self, reading: &Reading) -> Option<Doubt> {
+    pub(crate) fn doubt_value(&self, reading: &Reading) -> Option<Doubt> {
         let known = self.known.get(&reading.register);
         let shape = Shape::of(reading);
         if let Some(before) = known.map(|known| Shape::of(&known.reading)).filter(|it| *it != shape)
@@ -225,7 +261,9 @@ impl Plausibility {
             };
             return Some(Doubt::Shape { was: words(before), is: words(shape) });
         }
-        let kind = reading.register.info()?.kind;
+        let Some(kind) = reading.register.info().map(|info| info.kind) else {
+            return self.doubt_unnamed(reading);
+        };
         if let (Kind::Date | Kind::Code | Kind::Identity | Kind::Setting, Some(known)) =
             (kind, known)
         {
@@ -249,8 +287,29 @@ impl Plausibility {
                 let most = most_risen(reading, *most, at.elapsed())?;
                 (is.checked_sub(was)? > most).then_some(Doubt::Jumped { was, is })
             }
+            (Kind::WrappingCounter, Some(known)) => leap(known, reading),
             _ => None,
         }
+    }
+
+    /// Why a register that is not in the catalogue must be read again. Its unit shows what it can
+    /// have: a gauge has the bounds of a house. Others are compared with the value before.
+    fn doubt_unnamed(&self, reading: &Reading) -> Option<Doubt> {
+        let Value::Number(is) = reading.value else { return None };
+        if is_bounded(reading.unit) {
+            return (is.abs() > usual(reading.unit)?).then_some(Doubt::Unlikely { is });
+        }
+        // A number without a unit may be a code.
+        let known = self.known.get(&reading.register)?;
+        leap(known, reading).filter(|_| reading.unit.quantity() != Quantity::Number)
+    }
+
+    /// Forgets what this poll has read of a register.
+    pub(crate) fn restore(&mut self, register: RegisterId, before: &Self) {
+        match before.known.get(&register) {
+            Some(known) => self.known.insert(register, known.clone()),
+            None => self.known.remove(&register),
+        };
     }
 
     /// Remembers a reading that is published.
@@ -290,6 +349,10 @@ impl Plausibility {
 pub(crate) fn agree(first: &Reading, second: &Reading, doubt: &Doubt, between: Duration) -> bool {
     match doubt {
         Doubt::Unlikely { .. } => are_near(first, second),
+        Doubt::Leapt { .. } => {
+            let risen = most_risen(second, Decimal::ZERO, between.saturating_mul(2));
+            are_near(first, second) || are_within(first, second, risen)
+        }
         Doubt::Differs { .. } => first.value == second.value,
         _ => {
             // A large house may have twice the usual power.
@@ -310,6 +373,18 @@ pub(crate) fn has_counter_fallen(first: &Reading, second: &Reading) -> bool {
         }
         _ => false,
     }
+}
+
+/// A doubt about a register that counts up and may wrap, or is not known at all, if it changed by
+/// more than a counter rises. A wrap is such a change too: it costs one more request.
+fn leap(known: &Known, reading: &Reading) -> Option<Doubt> {
+    let (Value::Number(was), Value::Number(is)) = (&known.reading.value, &reading.value) else {
+        return None;
+    };
+    let most = most_risen(reading, known.most, known.at.elapsed())?;
+    let risen = is.checked_sub(*was)?;
+    let is_usual = risen >= Decimal::ZERO && risen <= most;
+    (!is_usual).then_some(Doubt::Leapt { was: *was, is: *is })
 }
 
 fn is_counter(reading: &Reading) -> bool {
@@ -444,7 +519,8 @@ mod tests {
         reading(86, Unit::CELSIUS, -2, &hundredths.to_be_bytes())
     }
 
-    const GOOD: ReadingQuality = ReadingQuality { clean: true, may_be_late: false };
+    const GOOD: ReadingQuality =
+        ReadingQuality { clean: true, may_be_late: false, proof: Proof::Certain };
 
     const HOUR: Duration = Duration::from_secs(3600);
     const AT_ONCE: Duration = Duration::ZERO;

@@ -76,6 +76,15 @@ pub enum Missing {
     /// It was doubtful and read again, and no two readings agree.
     #[error("it was read several times, and no two readings agree")]
     Doubtful,
+    /// It was read, or not requested, because each answer may be a late one to an earlier request.
+    #[error("its answer may belong to an earlier request; it is requested again within a minute")]
+    MayBeLate,
+    /// The poll took too long, so it was not requested.
+    #[error("the poll took too long; the next one requests it")]
+    Postponed,
+    /// It was read so long before the end of the poll that it is no longer current.
+    #[error("it was read too long before the end of the poll")]
+    Outdated,
     /// It was read, but the meter did not send its serial number, so it may be another meter's.
     #[error("it is not certain that this is still the same meter")]
     OtherMeter,
@@ -101,6 +110,9 @@ impl Missing {
             | Self::TooLong
             | Self::NoAnswer
             | Self::Doubtful
+            | Self::MayBeLate
+            | Self::Postponed
+            | Self::Outdated
             | Self::OtherMeter
             | Self::Fault(_)
             | Self::WithoutE1

@@ -8,7 +8,7 @@ use crate::mqtt::births::{Answer, BIRTHS_ANSWERED, SPREAD};
 use crate::mqtt::cleared::{FOUND_AT_MOST, Found};
 use crate::mqtt::desired::Desired;
 use crate::mqtt::diff::{CLEARED_AT_ONCE, CLEARED_EVERY, ONLINE_AGAIN, SETTLE, Sent};
-use crate::mqtt::suspension::SuspendedTime;
+use meter::suspension::SuspendedTime;
 
 fn message(topic: &str, payload: &str) -> Message {
     Message {

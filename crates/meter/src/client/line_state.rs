@@ -29,6 +29,7 @@ use tokio::time::Instant;
 
 use super::error::Rejection;
 use super::lengths::Lengths;
+use super::sent::{Proof, SentRequests};
 
 /// After this many misordered requests for different registers the meter has its own order, if their
 /// answers have the same order.
@@ -36,7 +37,7 @@ const OWN_ORDER: u8 = 2;
 
 /// The state of the line between requests. It outlives the stream, because a serial server may send
 /// the late answer to one poll to the next one.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LineState {
     /// When the meter listens again.
     rest_until: Option<Instant>,
@@ -53,6 +54,8 @@ pub struct LineState {
     is_steady: bool,
     /// How long the last answers were.
     pub(super) lengths: Lengths,
+    /// The requests whose answers may still arrive.
+    pub(super) sent: SentRequests,
 }
 
 /// The registers of an answer, in their order.
@@ -112,6 +115,7 @@ impl LineState {
         counted: Sequence([None; GetRegister::MAX]),
         is_steady: true,
         lengths: Lengths::NONE,
+        sent: SentRequests::NONE,
     };
 
     pub(super) fn is_suspect(&self) -> bool {
@@ -152,6 +156,39 @@ impl LineState {
     /// Notes that the request was not answered.
     pub(super) fn unanswered(&mut self) {
         self.rest_until = Instant::now().checked_add(RESPONSE_TIME);
+    }
+
+    /// How certain it would be that an answer with these registers, in this order, belongs to a request
+    /// that is made now. `may_lack` says which registers the meter may not have.
+    pub(crate) fn proof_of(
+        &self,
+        registers: &[RegisterId],
+        may_lack: impl Fn(RegisterId) -> bool,
+    ) -> Proof {
+        self.proof(registers, Instant::now(), may_lack)
+    }
+
+    /// Whether the line delivers answers that nobody has requested.
+    pub(crate) fn has_unexplained_answers(&self) -> bool {
+        self.sent.is_unexplained()
+    }
+
+    /// How certain it is that an answer with these registers belongs to a request since this time.
+    pub(super) fn proof(
+        &self,
+        registers: &[RegisterId],
+        since: Instant,
+        may_lack: impl Fn(RegisterId) -> bool,
+    ) -> Proof {
+        let mut rivals = self.sent.rivals(registers, !self.has_own_order()).filter(|rival| {
+            rival.sent < since && rival.lacking.iter().all(|register| may_lack(*register))
+        });
+        match rivals.next() {
+            None => Proof::Certain,
+            Some(first) if self.sent.is_unexplained() || !first.is_answered => Proof::Open,
+            Some(_) if rivals.any(|rival| !rival.is_answered) => Proof::Open,
+            Some(_) => Proof::Likely,
+        }
     }
 
     /// Whether the meter has its own order, which never reveals a late answer.

@@ -33,6 +33,7 @@ use kmp::datalink::{self, Address, Cid};
 use kmp::frame::{Direction, Event};
 use kmp::line::Line;
 use kmp::message::{self, Command, Request};
+use kmp::register::RegisterId;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,8 @@ pub use self::flow::Flood;
 use self::flow::Flow;
 use self::incoming::{Arrived, Incoming, Seen};
 pub use self::line_state::LineState;
-use self::sent::{Late, SentRequests};
+use self::sent::Late;
+pub use self::sent::Proof;
 use self::telnet::Greeting;
 use self::trace::{Hex, Trace};
 pub use self::traffic::Traffic;
@@ -134,7 +136,8 @@ pub struct Meter<S> {
     silences: u32,
     traffic: Traffic,
     flow: Flow,
-    sent: SentRequests,
+    /// The registers of the last answer, in its order.
+    answered: Vec<RegisterId>,
     /// Late answers since [`Self::take_lateness`], and those since the last request began.
     late: Lateness,
     late_now: Lateness,
@@ -150,7 +153,9 @@ pub struct Meter<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     /// A heat meter at the end of a stream that has just been opened. `line_state` is that of the
     /// previous stream, or [`LineState::default`].
-    pub fn new(stream: S, line: Line, line_state: LineState) -> Self {
+    pub fn new(stream: S, line: Line, mut line_state: LineState) -> Self {
+        line_state.sent.begin_connection();
+        let opened_suspect = line_state.is_suspect();
         Self {
             stream,
             line,
@@ -159,12 +164,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             line_state,
             draining: Draining::IfSuspect,
             last: LastAnswer { clean: true, order_confirmed: false },
-            opened_suspect: line_state.is_suspect(),
+            opened_suspect,
             may_hold_late: false,
             silences: 0,
             traffic: Traffic::default(),
             flow: Flow::new(),
-            sent: SentRequests::default(),
+            answered: Vec::new(),
             late: Lateness::default(),
             late_now: Lateness::default(),
             greeting: Greeting::default(),
@@ -243,7 +248,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
     /// The state to pass on when the stream is opened again.
     #[must_use]
     pub fn line_state(&self) -> LineState {
+        self.line_state.clone()
+    }
+
+    /// How certain it is that the last answer belongs to a request since this time. `may_lack` says
+    /// which registers the meter may not have, apart from those that the answer lacks.
+    pub(crate) fn proof(&self, since: Instant, may_lack: impl Fn(RegisterId) -> bool) -> Proof {
+        let asked = self.line_state.sent.last_registers();
+        let is_lacking = |register| asked.contains(&register) && !self.answered.contains(&register);
         self.line_state
+            .proof(&self.answered, since, |register| is_lacking(register) || may_lack(register))
     }
 
     /// Whether nothing damaged or foreign arrived between the last request and its answer. A
@@ -480,7 +494,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             return None;
         };
         let packet = datalink::parse(body).ok().filter(|it| it.address == self.address)?;
-        let late = self.sent.late(packet, arrived.began)?;
+        let late = self.line_state.sent.late(packet, arrived.began)?;
         self.late.count(late);
         self.late_now.count(late);
         Some(late)
@@ -502,7 +516,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let begins_by = deadline(answer_begins);
         let now = Instant::now();
         let requested = now.checked_add(request_takes).unwrap_or(now);
-        self.sent.push(&request, request_takes, begins_by);
+        self.line_state.sent.push(&request, request_takes, begins_by);
         match timeout_at(begins_by, self.stream.write_all(&request)).await {
             Ok(written) => written.map_err(RequestError::Broken)?,
             // Such as a terminal that XOFF has stopped. It may not be, once it is opened again.
@@ -529,12 +543,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             // "At least one byte time" (5512-447 M1 p.4).
             Ok(_) => {
                 self.broke_off.clear();
-                self.sent.answered();
+                self.line_state.sent.answered();
                 self.flow = Flow::new();
                 self.line_state.answered(self.line.time_for(1), suspect_before);
             }
             Err(_) if self.broke_off.len() > broken_off => {
                 self.line_state.broke_off(suspect_before);
+                self.line_state.sent.broke_off();
             }
             Err(_) => self.line_state.unanswered(),
         }
@@ -634,7 +649,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
                 self.traffic.count_damaged();
                 NoAnswer::Damaged
             }
-            Some(Direction::ToMeter) if self.sent.is_echo(bytes) => NoAnswer::OwnEcho,
+            Some(Direction::ToMeter) if self.line_state.sent.is_echo(bytes) => NoAnswer::OwnEcho,
             Some(Direction::ToMeter) => NoAnswer::Noise,
             None => NoAnswer::Nothing,
         }
@@ -670,7 +685,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
             Event::Frame { direction: Direction::FromMeter, body } => body,
             Event::Frame { direction: Direction::ToMeter, .. }
             | Event::Damaged { direction: Direction::ToMeter, .. }
-                if self.sent.is_echo(&arrived.bytes) =>
+                if self.line_state.sent.is_echo(&arrived.bytes) =>
             {
                 return Err(Rejection::Echo);
             }
@@ -699,6 +714,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Meter<S> {
         let (order, registers) = (command.answer_order(&answer), C::answered(&answer));
         self.last.order_confirmed = self.line_state.check_order(order, &registers)?;
         self.line_state.lengths.note(command.asked(), length);
+        self.answered = registers;
         Ok(answer)
     }
 

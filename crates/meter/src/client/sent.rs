@@ -6,17 +6,30 @@
 //!
 //! Several requests may look the same, and each gets one answer at most. So an answer belongs to one
 //! of the requests that are still open. It is certainly late if it is too late for the last of them.
+//!
+//! The requests of earlier connections are kept for [`LATE`], because their answers may arrive over
+//! this one. An accepted answer may be one of these if an earlier request could have had the same
+//! answer: its *rivals*. Without a rival, the answer certainly belongs to the last request.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use kmp::datalink::{self, Packet};
 use kmp::frame::{Decoder, Event};
-use kmp::message::{AnswerOrder, Command, GetSerialNo, GetType, Request};
+use kmp::message::{AnswerOrder, Command, GetRegister, GetSerialNo, GetType, Request};
+use kmp::register::RegisterId;
+use kmp::value::RegisterValue;
 use tokio::time::Instant;
 
-/// More requests than can be open: those that were sent while an answer is a minute late.
-const KEPT: usize = 32;
+/// How late an answer may be. Polls a minute apart take some seconds, so their requests may be a bit
+/// less than a minute apart.
+pub(super) const LATE: Duration = Duration::from_secs(50);
+
+/// More requests than a line of 1200 baud carries in that time, to limit the memory.
+const KEPT: usize = 256;
+
+/// How long an answer that nobody has requested shows that the line delivers such answers.
+const UNEXPLAINED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Start byte, address, command and one more byte. Less is also the beginning of other requests.
 const SHORTEST_ECHO: usize = 4;
@@ -28,26 +41,62 @@ pub(super) struct Late {
     pub(super) after: Duration,
 }
 
-#[derive(Debug)]
+/// How certain it is that an answer belongs to a request of this poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// No earlier request could have had the same answer.
+    Certain,
+    /// Each of these earlier requests was answered, and the line repeats no answers.
+    Likely,
+    /// It may be a late answer, however often it is read.
+    Open,
+}
+
+/// An earlier request that could have had the same answer.
+#[derive(Debug, Clone)]
+pub(super) struct Rival {
+    /// Its registers that the answer lacks.
+    pub(super) lacking: Vec<RegisterId>,
+    pub(super) sent: Instant,
+    pub(super) is_answered: bool,
+}
+
+#[derive(Debug, Clone)]
 struct Sent {
     frame: Vec<u8>,
     request: Request,
+    at: Instant,
+    is_answered: bool,
+    connection: u32,
     /// When its last byte was on the line.
     ended: Instant,
     /// An answer that began after this is late.
     deadline: Instant,
 }
 
-/// The requests that were sent over a connection.
-#[derive(Debug, Default)]
+/// The requests that were sent in the last minute.
+#[derive(Debug, Clone, Default)]
 pub(super) struct SentRequests {
-    /// The requests without an answer so far, the oldest first.
-    open: VecDeque<Sent>,
+    /// The oldest first.
+    recent: VecDeque<Sent>,
     /// The last frame, which is echoed first.
     last: Vec<u8>,
+    /// The number of the connection.
+    connection: u32,
+    /// When an answer arrived that no open request explains.
+    unexplained: Option<Instant>,
 }
 
 impl SentRequests {
+    pub(super) const NONE: Self =
+        Self { recent: VecDeque::new(), last: Vec::new(), connection: 0, unexplained: None };
+
+    /// Notes that a connection was opened.
+    pub(super) fn begin_connection(&mut self) {
+        self.connection = self.connection.wrapping_add(1);
+        self.last.clear();
+    }
+
     /// Notes a request that is being sent.
     pub(super) fn push(&mut self, frame: &[u8], takes: Duration, deadline: Instant) {
         self.last = frame.to_vec();
@@ -55,27 +104,61 @@ impl SentRequests {
         let event = frame.iter().find_map(|byte| decoder.push(*byte));
         let Some(Event::Frame { body, .. }) = event else { return };
         let request = datalink::parse(&body).ok().and_then(|packet| Request::parse(packet).ok());
-        let now = Instant::now();
+        let (at, connection) = (Instant::now(), self.connection);
         if let Some(request) = request {
-            let ended = now.checked_add(takes).unwrap_or(now);
-            self.open.push_back(Sent { frame: frame.to_vec(), request, ended, deadline });
+            let ended = at.checked_add(takes).unwrap_or(at);
+            let frame = frame.to_vec();
+            let is_answered = false;
+            self.recent.push_back(Sent {
+                frame,
+                request,
+                at,
+                is_answered,
+                connection,
+                ended,
+                deadline,
+            });
         }
-        if self.open.len() > KEPT {
-            self.open.pop_front();
+        let is_old = |sent: &Sent| sent.connection != connection && !sent.is_recent();
+        while self.recent.len() > KEPT || self.recent.front().is_some_and(is_old) {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The registers of the last request.
+    pub(super) fn last_registers(&self) -> &[RegisterId] {
+        self.recent.back().map_or(&[], Sent::registers)
+    }
+
+    /// The requests on this connection without an answer so far.
+    fn open(&self) -> impl DoubleEndedIterator<Item = (usize, &Sent)> {
+        let is_open = |sent: &Sent| !sent.is_answered && sent.connection == self.connection;
+        self.recent.iter().enumerate().filter(move |(_, sent)| is_open(sent))
+    }
+
+    fn set_answered(&mut self, index: usize) {
+        if let Some(sent) = self.recent.get_mut(index) {
+            sent.is_answered = true;
         }
     }
 
     /// Notes that the last request was answered. If it was sent more than once, the first of these
     /// requests may be the one that was answered.
     pub(super) fn answered(&mut self) {
-        if let Some(index) = self.open.iter().position(|sent| sent.frame == self.last) {
-            self.open.remove(index);
+        let first = self.open().find(|(_, sent)| sent.frame == self.last);
+        if let Some(index) = first.map(|(index, _)| index) {
+            self.set_answered(index);
         }
+    }
+
+    /// Notes that the answer to the last request has broken off, so it cannot arrive any more.
+    pub(super) fn broke_off(&mut self) {
+        self.answered();
     }
 
     /// Whether a frame, or enough of its beginning, is an echo of a request on this connection.
     pub(super) fn is_echo(&self, bytes: &[u8]) -> bool {
-        let mut all = self.open.iter().map(|sent| &sent.frame).chain([&self.last]);
+        let mut all = self.open().map(|(_, sent)| &sent.frame).chain([&self.last]);
         bytes.len() >= SHORTEST_ECHO && all.any(|frame| frame.starts_with(bytes))
     }
 
@@ -84,22 +167,91 @@ impl SentRequests {
     pub(super) fn late(&mut self, answer: Packet<'_>, began: Instant) -> Option<Late> {
         // An answer may lack registers, so it may fit several requests. It belongs to the one that it
         // fits best.
-        let lacking: Vec<_> = self.open.iter().map(|sent| sent.lacking(answer)).collect();
-        let fewest = lacking.iter().flatten().min().copied()?;
-        let is_it = |lacking: &Option<usize>| *lacking == Some(fewest);
-        let first = lacking.iter().position(is_it)?;
-        let last = lacking.iter().rposition(is_it)?;
-        let (oldest, newest) = (self.open.get(first)?, self.open.get(last)?);
+        let fitting = || {
+            let all = self.open().map(|(index, sent)| (sent.lacking(answer), index, sent));
+            all.filter_map(|(lacking, index, sent)| Some((lacking?, index, sent)))
+        };
+        let Some(fewest) = fitting().map(|(lacking, ..)| lacking).min() else {
+            self.note_unasked(answer);
+            return None;
+        };
+        let mut best = fitting().filter(|(lacking, ..)| *lacking == fewest);
+        let (_, first, oldest) = best.next()?;
+        let newest = best.last().map_or(oldest, |(.., newest)| newest);
         if began <= newest.deadline {
             return None;
         }
         let after = began.saturating_duration_since(oldest.ended);
-        self.open.remove(first);
+        self.set_answered(first);
         Some(Late { after })
+    }
+
+    /// Notes an answer that no request on this connection waits for. If no earlier one does either,
+    /// the line repeats answers, or delivers those of somebody else.
+    fn note_unasked(&mut self, answer: Packet<'_>) {
+        let Some(registers) = registers_of(answer) else { return };
+        let explains = |sent: &Sent| {
+            let asked = sent.registers();
+            !sent.is_answered && registers.iter().all(|register| asked.contains(register))
+        };
+        if !self.recent.iter().any(explains) {
+            self.unexplained = Some(Instant::now());
+        }
+    }
+
+    /// Whether answers arrive that no open request explains.
+    pub(super) fn is_unexplained(&self) -> bool {
+        self.unexplained.is_some_and(|at| at.elapsed() < UNEXPLAINED)
+    }
+
+    /// The requests of the last minute that could have an answer with these registers. `is_ordered`
+    /// says that the meter answers in the order of the request.
+    pub(super) fn rivals(
+        &self,
+        answered: &[RegisterId],
+        is_ordered: bool,
+    ) -> impl Iterator<Item = Rival> {
+        let recent = self.recent.iter().filter(|sent| sent.is_recent());
+        recent.filter_map(move |sent| {
+            let asked = sent.registers();
+            let common = asked.iter().filter(|register| answered.contains(register));
+            let fits =
+                if is_ordered { common.eq(answered) } else { common.count() == answered.len() };
+            let lacking = asked.iter().filter(|register| !answered.contains(register));
+            (fits && !answered.is_empty()).then(|| Rival {
+                lacking: lacking.copied().collect(),
+                sent: sent.at,
+                is_answered: sent.is_answered,
+            })
+        })
     }
 }
 
+/// The registers of an answer; `None` if it has none.
+fn registers_of(answer: Packet<'_>) -> Option<Vec<RegisterId>> {
+    let mut registers = Vec::new();
+    let mut rest = answer.data;
+    while answer.cid == GetRegister::CID && !rest.is_empty() {
+        let (value, after) = RegisterValue::parse(rest)?;
+        registers.push(value.register);
+        rest = after;
+    }
+    (!registers.is_empty()).then_some(registers)
+}
+
 impl Sent {
+    /// Whether its answer may still arrive.
+    fn is_recent(&self) -> bool {
+        self.at.elapsed() < LATE
+    }
+
+    fn registers(&self) -> &[RegisterId] {
+        match &self.request {
+            Request::GetRegister(command) => command.registers(),
+            Request::GetType | Request::GetSerialNo => &[],
+        }
+    }
+
     /// How many registers of this request a packet lacks; `None` if it is no answer to it.
     fn lacking(&self, answer: Packet<'_>) -> Option<usize> {
         match &self.request {
@@ -126,11 +278,9 @@ fn is_answer<C: Command>(command: &C, answer: Packet<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use kmp::datalink::Address;
-    use kmp::message::{self, GetRegister};
+    use kmp::message;
     use kmp::number::SignExponent;
-    use kmp::register::RegisterId;
     use kmp::unit::Unit;
-    use kmp::value::RegisterValue;
 
     use super::*;
 

@@ -365,7 +365,7 @@ async fn a_late_answer_is_not_accepted_by_the_next_poll() {
     drop((meter, far));
     for delay in [0, 5, 20, 100, 240] {
         let (near, mut far) = duplex(1024);
-        let mut meter = Meter::new(near, LINE, line_state);
+        let mut meter = Meter::new(near, LINE, line_state.clone());
         let server = async {
             tokio::time::sleep(Duration::from_millis(delay)).await;
             // Nothing is read until the line has rested, so the answer stays unread.
@@ -449,7 +449,7 @@ async fn a_type_or_serial_number_of_the_previous_meter_is_not_accepted() {
         for line_state in [LineState::default(), failed] {
             for delay in [0, 5, 20, 100, 240] {
                 let (near, mut far) = duplex(1024);
-                let mut meter = Meter::new(near, LINE, line_state);
+                let mut meter = Meter::new(near, LINE, line_state.clone());
                 let server = async {
                     tokio::time::sleep(Duration::from_millis(delay)).await;
                     far.write_all(&packet(0x3F, cid, &before)).await.unwrap();

@@ -2,7 +2,8 @@
 //!
 //! One answer without a register proves little, and so does one request for it that the meter does
 //! not answer. So a register is treated as absent only after two polls have shown this. It is then
-//! not requested for a day.
+//! not requested for ten minutes. If it is still absent, it is not requested for a day. A poll that a
+//! user requests asks for all registers.
 //!
 //! It is different with a register whose answer is too long for the line. Faults that come by chance
 //! look the same, and end when the line is good again. So it is soon requested again, and more
@@ -17,8 +18,12 @@ use tokio::time::Instant;
 
 use crate::reading::Missing;
 
-/// How long a register is not requested after its absence is certain.
+/// How long a register is not requested after its absence has lasted.
 pub(super) const ABSENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a register is not requested after its absence was seen in two polls, which may have been
+/// seconds apart.
+pub(super) const APART: Duration = Duration::from_secs(10 * 60);
 
 /// The registers that the meter left out of its answers, or did not answer a request for.
 #[derive(Debug, Clone, Default)]
@@ -32,9 +37,13 @@ pub(super) struct Absences {
 struct Absence {
     why: Missing,
     since: Instant,
+    /// When it was first seen.
+    first: Instant,
     /// The first poll that saw it.
     poll: u64,
     is_certain: bool,
+    /// Whether it was seen again some time later.
+    is_lasting: bool,
     /// How many polls have seen it again, one after the other.
     again: u32,
     /// It is requested again from this poll on, even if it is certain.
@@ -51,8 +60,14 @@ impl Absences {
     /// Why a register is not requested; `None` if it is.
     pub(super) fn reason(&self, register: RegisterId) -> Option<&Missing> {
         let absence = self.registers.get(&register)?;
-        let is_due = absence.since.elapsed() >= ABSENCE || self.poll >= absence.due;
+        let lasts = if absence.is_lasting { ABSENCE } else { APART };
+        let is_due = absence.since.elapsed() >= lasts || self.poll >= absence.due;
         (absence.is_certain && !is_due).then_some(&absence.why)
+    }
+
+    /// Requests all registers in this poll, because a user has asked for it.
+    pub(super) fn request_all(&mut self) {
+        self.registers.values_mut().for_each(|absence| absence.due = absence.due.min(self.poll));
     }
 
     /// Notes that a poll begins.
@@ -90,8 +105,10 @@ impl Absences {
         self.registers.entry(register).or_insert(Absence {
             why: Missing::Omitted,
             since: Instant::now(),
+            first: Instant::now(),
             poll: self.poll,
             is_certain: false,
+            is_lasting: false,
             again: 0,
             due: u64::MAX,
         });
@@ -114,11 +131,16 @@ impl Absences {
         let before = self.registers.get(&register);
         let before = before.filter(|it| it.why == why && it.since.elapsed() < ABSENCE);
         let is_certain = before.is_some_and(|it| it.is_certain || it.poll != now);
+        // A line may lose the same answer for a while. Its length has rules of its own.
+        let is_lasting = why == Missing::TooLong
+            || before.is_some_and(|it| it.is_certain && it.first.elapsed() >= APART);
+        let first = before.map_or_else(Instant::now, |it| it.first);
         let poll = before.map_or(now, |it| it.poll);
         let again = before.map_or(0, |it| it.again.saturating_add(u32::from(it.poll != now)));
         let due = if why == Missing::TooLong { due_after(now, again) } else { u64::MAX };
         let (since, reason) = (Instant::now(), why.clone());
-        let absence = Absence { why: reason, since, poll, is_certain, again, due };
+        let absence =
+            Absence { why: reason, since, first, poll, is_certain, is_lasting, again, due };
         self.registers.insert(register, absence);
         match why {
             _ if is_certain => why,
@@ -168,10 +190,12 @@ mod tests {
     async fn a_register_that_was_left_out_is_not_requested_for_a_day() {
         let register = RegisterId::new(68);
         let mut absences = Absences::default();
-        for poll in 1..3 {
+        for poll in 1..4 {
             absences.begin_poll(poll);
             assert_eq!(absences.reason(register), None);
             absences.note(register, Missing::LeftOut);
+            // The second poll follows too soon.
+            tokio::time::sleep(if poll == 2 { APART } else { Duration::from_secs(10) }).await;
         }
         absences.begin_poll(1_000);
         absences.forget_too_long();

@@ -4,6 +4,9 @@
 //! values, and [`crate::consistency`] doubts values that contradict each other. These values are
 //! read again at the end of the poll, and accepted if two readings agree.
 //!
+//! If a second reading refutes a value, the other values of its answer may be wrong too. They are
+//! then read again with it.
+//!
 //! Some wrong values are not detected, above all damaged gauges (values that rise and fall, such as
 //! a temperature): those that keep their format, look likely and contradict no other value. The
 //! table in `docs/benchmarks.md` says how many remain.
@@ -20,7 +23,7 @@ use super::order::CONFIRMATIONS;
 use super::outcome::{Doubtful, Polled};
 use super::requests::Group;
 use super::session::Session;
-use crate::client::{RequestError, Tries};
+use crate::client::{Proof, RequestError, Tries};
 use crate::condition::is_suspicious;
 use crate::consistency::Relation;
 use crate::plausibility::{self, Doubt, ReadingQuality};
@@ -40,11 +43,18 @@ impl Polled {
         self.doubtful.retain(|earlier| earlier.reading.register != reading.register);
         if let Some(doubt) = memory.plausibility.doubt(&reading, quality) {
             debug!("register {}: {doubt}", reading.register);
-            self.doubtful.push(Doubtful { reading, doubt, at: Instant::now() });
+            self.doubt(reading, doubt, quality.proof);
         } else {
             memory.plausibility.accept(&reading);
-            self.readings.push(reading);
+            memory.unproven.remove(&reading.register);
+            self.accept(reading, memory.suspended.total());
         }
+    }
+
+    /// Adds a reading of the last answer to those that must be read again.
+    fn doubt(&mut self, reading: Reading, doubt: Doubt, proof: Proof) {
+        let (at, answer) = (Instant::now(), self.answers);
+        self.doubtful.push(Doubtful { reading, doubt, at, proof, answer, is_unproven: false });
     }
 }
 
@@ -101,10 +111,34 @@ impl Session<'_> {
             Err(_) => Vec::new(),
         };
         let quality = self.quality(answer.len(), registers.len());
+        self.polled.answers = self.polled.answers.saturating_add(1);
         for earlier in group.drain(..) {
             self.compare(earlier, &answer, quality);
         }
+        self.doubt_refuted();
         ControlFlow::Continue(())
+    }
+
+    /// Reads a value again from which the upper digits of another are taken for the first time.
+    pub(super) fn doubt_upper_digits(&mut self) {
+        if self.polled.trouble.is_some() || self.memory.scan_mode {
+            return;
+        }
+        let wholes = self.memory.high_resolution.untried(&self.polled.readings);
+        let is_whole = |reading: &mut Reading| wholes.contains(&reading.register);
+        let taken: Vec<_> = self.polled.readings.extract_if(.., is_whole).collect();
+        for reading in taken {
+            self.polled.doubt(reading, Doubt::UpperDigits, Proof::Certain);
+        }
+    }
+
+    /// Reads the values again that were in the same answer as a wrong one.
+    fn doubt_refuted(&mut self) {
+        for (reading, source) in self.polled.take_refuted() {
+            debug!("register {}: {}", reading.register, Doubt::SameAnswer);
+            self.memory.return_one_to_checkpoint(reading.register);
+            self.polled.doubtful.push(source.into_doubtful(reading));
+        }
     }
 
     /// Compares a doubtful reading with the answer to a second request.
@@ -114,22 +148,36 @@ impl Session<'_> {
             self.polled.doubtful.push(earlier);
             return;
         };
-        let Doubtful { reading: earlier, doubt, at } = earlier;
+        let Doubtful { reading: earlier, doubt, at, proof, answer, .. } = earlier;
         let still = self.memory.plausibility.doubt(&again, quality);
+        let agrees = plausibility::agree(&earlier, &again, &doubt, at.elapsed());
         let has_fallen = plausibility::has_counter_fallen(&earlier, &again);
-        if has_fallen
-            || still.is_some() && !plausibility::agree(&earlier, &again, &doubt, at.elapsed())
-        {
+        if doubt.is_about_value() && !agrees {
+            self.polled.refuted.insert(answer);
+        } else if has_fallen {
+            self.polled.refuted.extend([answer, self.polled.answers]);
+        }
+        if has_fallen || still.is_some() && !agrees {
             debug!("register {}: {doubt}, and then {:?}", again.register, again.value);
             self.client.mark_suspect();
-            self.polled.doubtful.push(Doubtful { reading: again, doubt, at: Instant::now() });
+            self.polled.doubt(again, doubt, quality.proof);
+            return;
+        }
+        let is_certain = [proof, quality.proof].contains(&Proof::Certain);
+        let is_open = [proof, quality.proof].contains(&Proof::Open);
+        let is_odd = self.memory.plausibility.doubt_value(&again).is_some();
+        if !is_certain && (is_open || is_odd) {
+            debug!("register {}: {doubt}, and all its answers may be late", again.register);
+            self.polled.doubt(again, doubt, quality.proof);
+            self.polled.doubtful.last_mut().into_iter().for_each(|it| it.is_unproven = true);
             return;
         }
         if let Some(doubt) = still.filter(Doubt::is_change) {
             self.polled.changes.push((again.register, doubt));
         }
         self.memory.plausibility.accept_confirmed(&again);
-        self.polled.readings.push(again);
+        self.memory.unproven.remove(&again.register);
+        self.polled.accept(again, self.memory.suspended.total());
     }
 
     /// Reads readings that contradict each other again, and accepts them if they are the same

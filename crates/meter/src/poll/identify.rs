@@ -24,7 +24,7 @@ use super::order::{ANCHORS, CONFIRMATIONS};
 use super::outcome::PollError;
 use super::ownership::{Ownership, is_certainly_known};
 use super::session::Session;
-use crate::client::{NoAnswer, RequestError, Tries};
+use crate::client::{NoAnswer, Proof, RequestError, Tries};
 use crate::condition::{Condition, is_suspicious, may_hide_a_fault};
 use crate::identity::{Exchange, SERIAL, Version, serial_number};
 use crate::plausibility::ReadingQuality;
@@ -120,9 +120,11 @@ impl Session<'_> {
         let changed: BTreeSet<_> = changed.filter(|register| *register != SERIAL).collect();
         let changed = changed.into_iter().take(MOST_CHANGED);
         let first: Vec<_> = [SERIAL].into_iter().chain(changed).collect();
-        let others = self.memory.plausibility.shortest_except(&first).take(others);
+        let others = self.memory.anchors(&first).take(others);
         let mut registers: Vec<_> = first.iter().copied().chain(others).collect();
         registers.truncate(self.memory.fitting(&registers));
+        let alone = first.iter().filter(|register| !registers.contains(register));
+        let alone: Vec<_> = alone.copied().collect();
         let mut earlier = None;
         for _ in 0..=CONFIRMATIONS {
             let Some(request) = self.memory.request(&registers) else { break };
@@ -136,8 +138,10 @@ impl Session<'_> {
             let serial = value.and_then(|value| serial_number(&value.value().ok()?));
             let Some(serial) = serial else { break };
             let is_known = Some(serial) == known && quality.is_good();
-            if is_known || earlier == Some(serial) {
-                let is_of_another = Some(serial) == known && self.is_contradicted(&answer);
+            let is_open = quality.proof == Proof::Open;
+            if is_known || (earlier == Some(serial) && !is_open) {
+                let is_of_another = Some(serial) == known
+                    && (self.is_contradicted(&answer) || self.contradict(&alone).await?);
                 return Ok(if is_of_another {
                     Asked::Contradicted
                 } else {
@@ -149,13 +153,28 @@ impl Session<'_> {
         Ok(Asked::Unanswered)
     }
 
+    /// Whether one of the changed values is contradicted if it is read again alone. The line may not
+    /// carry it in one answer with the serial number. So the serial number is read between two
+    /// readings of it.
+    async fn contradict(&mut self, changed: &[RegisterId]) -> Result<bool, PollError> {
+        for register in changed {
+            let Some(request) = self.memory.request(&[*register]) else { continue };
+            match self.client.request(&request, Tries::Two, self.stop).await {
+                Ok(answer) if self.is_contradicted(&answer) => return Ok(true),
+                Err(RequestError::Broken(error)) => return Err(error.into()),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether an answer contradicts a changed value that was accepted. Then two meters answer.
     fn is_contradicted(&self, answer: &[RegisterValue]) -> bool {
         let is_changed =
             |register| self.polled.changes.iter().any(|(changed, _)| *changed == register);
         let again = answer.iter().filter(|value| is_changed(value.register));
         again.filter_map(|value| Reading::try_from(value).ok()).any(|reading| {
-            let quality = ReadingQuality { clean: true, may_be_late: false };
+            let quality = ReadingQuality { clean: true, may_be_late: false, proof: Proof::Certain };
             let doubt = self.memory.plausibility.doubt(&reading, quality);
             doubt.is_some_and(|doubt| doubt.is_change())
         })
@@ -208,7 +227,7 @@ impl Session<'_> {
     /// The registers of a question, and others that the meter is known to have. The line may not carry
     /// an answer with all of them: then the rest of the question is asked next.
     fn fit_question(&mut self, question: &mut Question, anchors: usize) -> Vec<RegisterId> {
-        let known = self.memory.plausibility.shortest_except(&question.registers);
+        let known = self.memory.anchors(&question.registers);
         let known: Vec<_> = known.take(anchors).collect();
         for count in (0..=known.len()).rev() {
             let known = known.get(..count).unwrap_or_default();
@@ -249,6 +268,7 @@ impl Session<'_> {
         answer: &[RegisterValue],
     ) -> Option<Question> {
         let quality = self.quality(answer.len(), answer.len());
+        self.polled.answers = self.polled.answers.saturating_add(1);
         let shows_absence = !answer.is_empty() && quality.is_good();
         let is_alone = asked.len() == 1;
         let mut open = Vec::new();

@@ -365,12 +365,12 @@ impl Begun {
             }
             Self::Scan(mut begun) => {
                 let (scan, own) = &mut *begun;
-                own.line = memory.line;
+                std::mem::swap(&mut own.line, &mut memory.line);
                 memory.exchange_orders(own);
                 let progress = |progress: Progress<'_>| report(Step::Scanning(progress));
                 let has_ended = scan.run(plan, own, stop, || share.is_over(true), progress).await;
                 memory.exchange_orders(own);
-                memory.line = own.line;
+                std::mem::swap(&mut own.line, &mut memory.line);
                 if !has_ended {
                     return (Outcome::Paused(true), Some(Self::Scan(begun)));
                 }

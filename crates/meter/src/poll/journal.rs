@@ -60,6 +60,8 @@ pub(super) struct Journal {
     is_telnet: bool,
     /// Whether it was reported that answers are late.
     is_late: bool,
+    /// Whether it was reported that values are withheld because their answers may be late.
+    is_unproven: bool,
 }
 
 /// After this many complete polls, the error of an incomplete one is reported again.
@@ -124,6 +126,7 @@ impl Journal {
             info_code: News::known(NO_FAULT),
             is_telnet: false,
             is_late: false,
+            is_unproven: false,
         }
     }
 
@@ -172,6 +175,7 @@ impl Journal {
         }));
         entries.extend(polled.line.capacity.map(|report| self.capacity(report)));
         entries.extend(self.hidden_trouble(polled, models));
+        entries.extend(self.unproven(missing, models));
         match trouble {
             Some(trouble) if readings.is_empty() => {
                 entries.push(self.failure(trouble, timing.ended, models));
@@ -360,6 +364,23 @@ impl Journal {
         None
     }
 
+    /// Returns the entry of values that were withheld because their answers may be late.
+    fn unproven(&mut self, missing: &[(RegisterId, Missing)], models: &[Model]) -> Option<Entry> {
+        let is_unproven = |(_, why): &(RegisterId, Missing)| *why == Missing::MayBeLate;
+        if !missing.iter().any(is_unproven) || std::mem::replace(&mut self.is_unproven, true) {
+            return None;
+        }
+        let late = PollError::Meter(NoAnswer::OtherOrder);
+        let text = format!(
+            "Answers of the meter on {} may belong to earlier requests, and the line carries too few \
+             values at once to be certain. So such a value may be requested only once a minute. {} \
+             kamstrup2mqtt warns of this only once.",
+            self.port,
+            late.hint(&self.hint_context(models)),
+        );
+        Some(Entry::Warn(Kind::Unproven, text))
+    }
+
     /// Returns the entry of a change of the length of answers that the line carries.
     fn capacity(&self, report: CapacityReport) -> Entry {
         let text = match report {
@@ -432,7 +453,13 @@ impl Journal {
         for (register, reason) in missing {
             let may_be_read_later = matches!(
                 reason,
-                Missing::NoAnswer | Missing::Doubtful | Missing::Omitted | Missing::OtherMeter
+                Missing::NoAnswer
+                    | Missing::Doubtful
+                    | Missing::MayBeLate
+                    | Missing::Postponed
+                    | Missing::Outdated
+                    | Missing::Omitted
+                    | Missing::OtherMeter
             );
             if may_be_read_later || !self.absent.insert(*register) {
                 continue;
@@ -495,6 +522,7 @@ pub(super) enum Kind {
     Reading,
     Summary,
     Telnet,
+    Unproven,
 }
 
 impl Entry {

@@ -1,6 +1,6 @@
 //! The knowledge about a meter that is kept between polls.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,13 +17,14 @@ use super::extent::Extent;
 use super::order::{FirstOrder, RequestOrder};
 use super::pace::SlowReadings;
 use super::recognition::Recognition;
-use crate::client::{Lateness, LineState, Meter, Traffic};
+use crate::client::{Lateness, LineState, Meter, Proof, Traffic};
 use crate::condition::{self, Condition};
 use crate::consistency::Consistency;
 use crate::highres::HighResolution;
 use crate::identity::{Identification, Version};
 use crate::plausibility::{Plausibility, ReadingQuality};
 use crate::reading::{Missing, Reading};
+use crate::suspension::SuspendedTime;
 use crate::transport::Stream;
 
 /// How often the info code is read if it is not configured: it reports faults, and costs only a few
@@ -50,6 +51,8 @@ pub(super) struct Memory {
     pub(super) recognition: Recognition,
     pub(super) line: LineMemory,
     order: RequestOrder,
+    /// The registers that were withheld because their answers may have been late.
+    pub(super) unproven: BTreeSet<RegisterId>,
     pub(super) absences: Absences,
     /// When registers that change slowly were read.
     pub(super) slow: SlowReadings,
@@ -58,6 +61,7 @@ pub(super) struct Memory {
     checkpoint: (Absences, Plausibility),
     pub(super) consistency: Consistency,
     pub(super) high_resolution: HighResolution,
+    pub(super) suspended: SuspendedTime,
     diagnosis: Option<Diagnosis>,
     /// The number of polls so far.
     polls: u64,
@@ -97,7 +101,7 @@ struct Diagnosis {
 }
 
 /// The state of the line that outlives a connection.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct LineMemory {
     pub(super) state: LineState,
     /// Whether the meter has ever answered.
@@ -117,7 +121,7 @@ pub(super) struct LineMemory {
 impl LineMemory {
     /// A client for a stream that has just been opened.
     pub(super) fn client(&self, stream: Box<dyn Stream>, line: Line) -> Meter<Box<dyn Stream>> {
-        let mut client = Meter::new(stream, line, self.state).counting(self.traffic);
+        let mut client = Meter::new(stream, line, self.state.clone()).counting(self.traffic);
         client.expect_cut(self.capacity.cut());
         client
     }
@@ -164,12 +168,14 @@ impl Memory {
             recognition: Recognition::default(),
             line: LineMemory::default(),
             order: RequestOrder::new(first),
+            unproven: BTreeSet::new(),
             absences: Absences::default(),
             slow: SlowReadings::default(),
             plausibility: Plausibility::default(),
             checkpoint: Default::default(),
             consistency: Consistency::default(),
             high_resolution: HighResolution::default(),
+            suspended: SuspendedTime::default(),
             diagnosis: None,
             polls: 0,
             begun: None,
@@ -226,6 +232,36 @@ impl Memory {
     /// Forgets the values that were read in this poll.
     pub(super) fn return_to_checkpoint(&mut self) {
         (self.absences, self.plausibility) = self.checkpoint.clone();
+    }
+
+    /// Forgets the value of a register that was read in this poll.
+    pub(super) fn return_one_to_checkpoint(&mut self, register: RegisterId) {
+        self.plausibility.restore(register, &self.checkpoint.1);
+    }
+
+    /// Whether these registers are worth a request: none of them was withheld and no answers are
+    /// repeated, or else the answer will certainly belong to the request.
+    pub(super) fn is_provable(&self, registers: &[RegisterId]) -> bool {
+        let was_withheld = registers.iter().any(|register| self.unproven.contains(register));
+        if !was_withheld && !self.line.state.has_unexplained_answers() {
+            return true;
+        }
+        let mut order = self.order.next_order(registers);
+        order.retain(|register| !self.may_lack(*register));
+        let proof = self.line.state.proof_of(&order, |register| self.may_lack(register));
+        proof == Proof::Certain
+    }
+
+    /// Registers that the meter is known to have, for a request that needs others to show something.
+    /// Without those that are not requested for a while.
+    pub(super) fn anchors(&self, except: &[RegisterId]) -> impl Iterator<Item = RegisterId> {
+        let known = self.plausibility.shortest_except(except);
+        known.filter(|register| !self.unproven.contains(register))
+    }
+
+    /// Whether an answer has left out a register.
+    fn may_lack(&self, register: RegisterId) -> bool {
+        self.plausibility.is_left_out(register) || self.absences.is_suspected(register)
     }
 
     /// Forgets which meter this is.
@@ -325,7 +361,9 @@ impl Memory {
         answered: usize,
         requested: usize,
     ) -> ReadingQuality {
-        let quality = self.order.quality(client, answered);
+        let begun = self.begun.unwrap_or_else(Instant::now);
+        let proof = client.proof(begun, |register| self.may_lack(register));
+        let quality = self.order.quality(client, answered, proof);
         if self.extent == Extent::Identity {
             return quality;
         }

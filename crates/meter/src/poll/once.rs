@@ -7,6 +7,7 @@
 //! meter, the connection is opened again when that poll has ended ([`Open::was_crowded_out`]).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kmp::message::GetRegister;
 use kmp::register::RegisterId;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::diagnose::withhold_spoilt;
 use super::explanation::is_server;
 use super::memory::Memory;
-use super::outcome::{PollError, Polled};
+use super::outcome::{Doubtful, PollError, Polled};
 use super::ownership::is_certainly_known;
 use super::pace::Round;
 use super::plan::Plan;
@@ -25,6 +26,10 @@ use crate::client::NoAnswer;
 use crate::identity::SERIAL;
 use crate::reading::Missing;
 use crate::transport::{Open, Stream};
+
+/// How far apart the readings of a poll may be. A process that was stopped, or a machine that was
+/// suspended, would otherwise publish the first ones as current long after.
+const MOST_APART: Duration = Duration::from_secs(120);
 
 /// Reads all registers once. `None` if the program stops before anything was read.
 pub(super) async fn poll<O: Open>(
@@ -50,6 +55,9 @@ pub(super) async fn poll_round<O: Open>(
         due.clone_from(&plan.registers);
     }
     let mut polled = Polled::default();
+    if round.is_requested {
+        memory.absences.request_all();
+    }
     let requests = requests::of_poll(&due, &mut polled, memory);
     let mut run = Run { plan, round, due, polled, requests, memory, stop };
     run.connect_and_read().await;
@@ -143,6 +151,10 @@ impl<O: Open> Run<'_, O> {
         }
         polled.has_answered = memory.line.has_answered;
         polled.give_up(requests);
+        let outdated = polled.take_older_than(MOST_APART, memory.suspended.total()).into_iter();
+        polled.missing.extend(outdated.map(|reading| (reading.register, Missing::Outdated)));
+        let unproven = polled.missing.iter().filter(|(_, why)| *why == Missing::MayBeLate);
+        memory.unproven.extend(unproven.map(|(register, _)| *register));
         withhold_spoilt(&mut polled, memory);
         polled.keep_only(&due);
         memory.slow.note(&polled, &due, round.step);
@@ -176,12 +188,19 @@ impl<O: Open> Run<'_, O> {
 impl Polled {
     /// Adds the registers that were not read, or were read only once, to the missing ones.
     fn give_up(&mut self, requests: Requests) {
+        let is_troubled = self.trouble.is_some();
         let unread = requests.into_iter().flat_map(|group| group.registers);
-        self.missing.extend(unread.map(|register| (register, Missing::NoAnswer)));
-        // Readings can disagree only if there was a second one.
-        let why = if self.trouble.is_some() { Missing::NoAnswer } else { Missing::Doubtful };
-        let doubtful = self.doubtful.drain(..).map(|it| it.reading.register);
-        self.missing.extend(doubtful.map(|register| (register, why.clone())));
+        let why = if is_troubled { Missing::NoAnswer } else { Missing::Postponed };
+        self.missing.extend(unread.map(|register| (register, why.clone())));
+        for Doubtful { reading, is_unproven, .. } in self.doubtful.drain(..) {
+            let why = match is_unproven {
+                true => Missing::MayBeLate,
+                // Readings can disagree only if there was a second one.
+                false if is_troubled => Missing::NoAnswer,
+                false => Missing::Doubtful,
+            };
+            self.missing.push((reading.register, why));
+        }
     }
 
     /// Drops the registers that were read only for internal use. Each of `registers` is then either
@@ -223,7 +242,15 @@ impl Polled {
     /// Whether something was read, and no register that the meter has is missing.
     fn is_good(&self) -> bool {
         let is_unread = |(_, why): &(RegisterId, Missing)| {
-            matches!(why, Missing::NoAnswer | Missing::Doubtful | Missing::OtherMeter)
+            matches!(
+                why,
+                Missing::NoAnswer
+                    | Missing::Doubtful
+                    | Missing::MayBeLate
+                    | Missing::Postponed
+                    | Missing::Outdated
+                    | Missing::OtherMeter
+            )
         };
         !self.readings.is_empty() && !self.missing.iter().any(is_unread)
     }

@@ -29,15 +29,27 @@
 //! each set is random ([`FirstOrder`]). That reveals such an answer if it has enough registers: with
 //! eight, one in 40,320 would be accepted; with two, every second one.
 //!
+//! # If the orders are not enough
+//!
+//! On a line that carries only short answers, a register may be requested alone, or with so few
+//! others that an earlier request had the same order. The answer may then belong to that one
+//! ([`crate::client::Proof`]):
+//!
+//! - If all such requests were answered, the value is read twice. If it is also doubtful itself, such
+//!   as a counter that fell, it is withheld.
+//! - If one of them was not answered, the value is withheld.
+//! - If answers arrive that nobody has requested, the line repeats answers. For a day, all such
+//!   values are withheld.
+//!
+//! A register that was withheld is not requested until none of its earlier answers can arrive any
+//! more ([`super::requests`]). Then its answer is certain. So a meter that was reset is read again
+//! within a minute.
+//!
 //! # What is not detected
 //!
 //! No document promises that meters keep the order. If a meter answers two requests in a row in
 //! the same other order, its answers are accepted in any order, and values that may be late are
 //! read twice.
-//!
-//! If a serial server delays all answers by about the time between two polls of less than 30 s, a
-//! request of few registers may have the order of an earlier one. Its values are read twice, but two
-//! late answers can agree.
 //!
 //! Another kind of late answer is not detected: it is more than a minute late, it is the only late
 //! answer that arrives, and the line was quiet at the beginning of the poll.
@@ -60,7 +72,7 @@ use kmp::message::GetRegister;
 use kmp::register::RegisterId;
 
 use super::absences::Absences;
-use crate::client::Meter;
+use crate::client::{Meter, Proof};
 use crate::plausibility::{Plausibility, ReadingQuality};
 use crate::transport::Stream;
 
@@ -163,7 +175,14 @@ impl RequestOrder {
         let is_new = |register: &RegisterId| {
             !wanted.contains(register) && absences.reason(*register).is_none()
         };
-        let lacking = self.quorum.saturating_sub(wanted.len());
+        if self.quorum <= 1 {
+            return Vec::new();
+        }
+        // The answer may lack the others.
+        let is_certain = |register: &&RegisterId| {
+            plausibility.knows(**register) || COMMON.contains(&register.get())
+        };
+        let lacking = self.quorum.saturating_sub(wanted.iter().filter(is_certain).count());
         plausibility.shortest().into_iter().chain(unknown).filter(is_new).take(lacking).collect()
     }
 
@@ -174,15 +193,9 @@ impl RequestOrder {
         registers: &[RegisterId],
         plausibility: &Plausibility,
     ) -> Option<GetRegister> {
-        let mut set = registers.to_vec();
-        set.sort_unstable();
+        let set = sorted(registers);
         self.forget_oldest(&set);
-        let number = usize::try_from(self.first.0).unwrap_or(0);
-        let first = Next { number, poll: 0, request: 0 };
-        let Next { number, poll, .. } = self.next.get(&set).copied().unwrap_or(first);
-        let is_out_of_step = (number % 2 == 1) != (self.poll % 2 == 1);
-        let skips_one = poll != self.poll && is_out_of_step;
-        let number = number.wrapping_add(usize::from(skips_one));
+        let number = self.next_number(&set);
         let request = GetRegister::new(&permutation(&set, number)).ok()?;
         self.requests = self.requests.wrapping_add(1);
         let number = number.wrapping_add(1);
@@ -190,6 +203,23 @@ impl RequestOrder {
         // The meter may no longer have a register that is requested alone.
         let is_alone = registers.len() == 1;
         Some(request.expecting(|register| !is_alone && plausibility.knows(register)))
+    }
+
+    /// The order in which these registers are requested next.
+    pub(super) fn next_order(&self, registers: &[RegisterId]) -> Vec<RegisterId> {
+        let set = sorted(registers);
+        permutation(&set, self.next_number(&set))
+    }
+
+    fn next_number(&self, set: &[RegisterId]) -> usize {
+        // Sets that differ in a register that the meter lacks have different orders of the others too.
+        let sum = set.iter().fold(0, |sum: usize, it| sum.wrapping_add(it.get().into()));
+        let number = usize::try_from(self.first.0).unwrap_or(0).wrapping_add(sum.wrapping_mul(2));
+        let first = Next { number, poll: 0, request: 0 };
+        let Next { number, poll, .. } = self.next.get(set).copied().unwrap_or(first);
+        let is_out_of_step = (number % 2 == 1) != (self.poll % 2 == 1);
+        let skips_one = poll != self.poll && is_out_of_step;
+        number.wrapping_add(usize::from(skips_one))
     }
 
     /// Makes room for a set: there are many sets of doubtful registers, and a scan has hundreds.
@@ -209,11 +239,18 @@ impl RequestOrder {
         &self,
         client: &Meter<Box<dyn Stream>>,
         registers: usize,
+        proof: Proof,
     ) -> ReadingQuality {
         let is_distinguishable = client.order_confirmed() && registers >= self.quorum;
         let may_be_late = client.may_be_late() || (self.quorum > 1 && !is_distinguishable);
-        ReadingQuality { clean: client.is_clean(), may_be_late }
+        ReadingQuality { clean: client.is_clean(), may_be_late, proof }
     }
+}
+
+fn sorted(registers: &[RegisterId]) -> Vec<RegisterId> {
+    let mut set = registers.to_vec();
+    set.sort_unstable();
+    set
 }
 
 /// The number of orders in which this many registers can be requested.

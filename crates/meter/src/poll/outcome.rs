@@ -1,13 +1,15 @@
 //! The data of a poll: what it has read so far, and why it failed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 use kmp::register::RegisterId;
 use tokio::time::Instant;
 
 use super::capacity::CapacityReport;
 use crate::cause;
-use crate::client::{Flood, Lateness, NoAnswer};
+use crate::client::{Flood, Lateness, NoAnswer, Proof};
 use crate::condition::Condition;
 use crate::consistency::Relation;
 use crate::identity::{Exchange, IdentityReport};
@@ -22,6 +24,40 @@ pub(super) struct Doubtful {
     pub(super) doubt: Doubt,
     /// When it was read.
     pub(super) at: Instant,
+    /// How certain it is that the answer belongs to this poll.
+    pub(super) proof: Proof,
+    /// The number of the answer that it was in.
+    pub(super) answer: u32,
+    /// Whether two readings agree, but none of them certainly belongs to this poll.
+    pub(super) is_unproven: bool,
+}
+
+/// Where an accepted reading comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source {
+    /// The number of the answer.
+    answer: u32,
+    at: Instant,
+    /// How long the machine had been suspended by then.
+    suspended: Duration,
+}
+
+impl Source {
+    pub(super) fn into_doubtful(self, reading: Reading) -> Doubtful {
+        Doubtful {
+            reading,
+            doubt: Doubt::SameAnswer,
+            at: self.at,
+            proof: Proof::Certain,
+            answer: self.answer,
+            is_unproven: false,
+        }
+    }
+
+    /// The time since then, with the time for which the machine was suspended.
+    fn age(&self, suspended: Duration) -> Duration {
+        self.at.elapsed().saturating_add(suspended.saturating_sub(self.suspended))
+    }
 }
 
 /// A poll that has this many late answers was not late by chance.
@@ -31,6 +67,12 @@ const LATE_ANSWERS: u32 = 2;
 #[derive(Debug, Default)]
 pub(super) struct Polled {
     pub(super) readings: Vec<Reading>,
+    /// Where each of them comes from.
+    pub(super) sources: BTreeMap<RegisterId, Source>,
+    /// How many answers there were.
+    pub(super) answers: u32,
+    /// The answers of which a value was wrong.
+    pub(super) refuted: BTreeSet<u32>,
     pub(super) missing: Vec<(RegisterId, Missing)>,
     /// Readings that must be read again before they count.
     pub(super) doubtful: Vec<Doubtful>,
@@ -79,6 +121,34 @@ impl Polled {
     /// Whether answers were too late, and not by chance.
     pub(super) fn is_late(&self) -> bool {
         self.line.lateness.answers >= LATE_ANSWERS
+    }
+
+    /// Adds a reading of the last answer to the accepted ones.
+    pub(super) fn accept(&mut self, reading: Reading, suspended: Duration) {
+        let source = Source { answer: self.answers, at: Instant::now(), suspended };
+        self.sources.insert(reading.register, source);
+        self.readings.push(reading);
+    }
+
+    /// Takes the accepted readings of answers of which another value was wrong: these may be wrong
+    /// too.
+    pub(super) fn take_refuted(&mut self) -> Vec<(Reading, Source)> {
+        let refuted = std::mem::take(&mut self.refuted);
+        let sources = &self.sources;
+        let source = |reading: &Reading| sources.get(&reading.register).copied();
+        let is_refuted =
+            |reading: &mut Reading| source(reading).is_some_and(|it| refuted.contains(&it.answer));
+        let taken: Vec<_> = self.readings.extract_if(.., is_refuted).collect();
+        taken.into_iter().filter_map(|it| source(&it).map(|source| (it, source))).collect()
+    }
+
+    /// Takes the readings that are older than this. The process may have been stopped since then.
+    pub(super) fn take_older_than(&mut self, age: Duration, suspended: Duration) -> Vec<Reading> {
+        let sources = &self.sources;
+        let is_older = |reading: &mut Reading| {
+            sources.get(&reading.register).is_some_and(|source| source.age(suspended) > age)
+        };
+        self.readings.extract_if(.., is_older).collect()
     }
 
     /// Whether a value is doubtful.

@@ -79,11 +79,13 @@ pub(super) struct Round {
     pub(super) step: Step,
     /// Whether all registers are read, because somebody has requested the poll.
     pub(super) is_full: bool,
+    /// Whether registers are requested too that the meter did not have.
+    pub(super) is_requested: bool,
 }
 
 impl Round {
     /// A poll on demand.
-    pub(super) const FULL: Self = Self { step: Step(0), is_full: true };
+    pub(super) const FULL: Self = Self { step: Step(0), is_full: true, is_requested: false };
 }
 
 /// When each slow register was last requested with success.

@@ -9,14 +9,19 @@
 //!   403 do (`cenobitedk/esphome_multical402` issue 5). So the registers of the request are
 //!   requested in halves, until that register is requested alone.
 //!
-//! A register is not requested for a day ([`super::absences`]) after it has silenced the meter in
+//! A register is not requested for a while ([`super::absences`]) after it has silenced the meter in
 //! two polls. The same applies after two polls in which the meter has left it out of answers with
 //! other registers. An answer without any registers does not show that a register is missing. If
 //! all registers of a poll were left out of earlier answers, they are requested nevertheless, so
 //! that every poll requests something.
 //!
+//! A poll makes no such requests after [`LONGEST_POLL`]. The next poll continues with the registers
+//! that are left.
+//!
 //! If the line cuts the answer, the registers are requested in groups whose answers it carries
 //! ([`super::capacity`]). Before that, at least one answer must have arrived whole.
+
+use std::time::Duration;
 
 use kmp::message::{GetRegister, GetSerialNo};
 use kmp::register::RegisterId;
@@ -28,9 +33,13 @@ use super::order::ANCHORS;
 use super::outcome::PollError;
 use super::requests::{Group, divide};
 use super::session::Session;
-use crate::client::{NoAnswer, RequestError, Tries};
+use crate::client::{NoAnswer, Proof, RequestError, Tries};
 use crate::plausibility::ReadingQuality;
 use crate::reading::{Missing, Reading};
+
+/// How long after its start a poll makes its last request for registers. Otherwise many registers that
+/// silence the meter would delay the values that it has by minutes.
+const LONGEST_POLL: Duration = Duration::from_secs(90);
 
 /// The bytes of an answer to [`GetSerialNo`], without those that are escaped.
 const SERIAL_ANSWER: usize = AROUND + 4;
@@ -41,7 +50,8 @@ impl Session<'_> {
         if self.memory.last_poll_failed && !self.try_silent_meter().await {
             return;
         }
-        while let Some(group) = self.next_group().await {
+        while !self.is_overdue() {
+            let Some(group) = self.next_group().await else { return };
             let Some(request) = self.memory.request(&group.registers) else { continue };
             // If a part fails by chance, it is only split once more.
             let is_small = group.is_part && (self.memory.scan_mode || group.registers.len() > 1);
@@ -79,6 +89,12 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the poll takes so long that its remaining requests are left to the next one.
+    fn is_overdue(&self) -> bool {
+        let begun = self.memory.begun.filter(|_| !self.memory.scan_mode);
+        begun.is_some_and(|begun| begun.elapsed() >= LONGEST_POLL)
     }
 
     /// The next group, with an answer that the line carries. Before that, a request that has failed
@@ -221,9 +237,11 @@ impl Session<'_> {
         quality: ReadingQuality,
     ) -> Option<Group> {
         let mut unsure = Vec::new();
+        self.polled.answers = self.polled.answers.saturating_add(1);
         // A late answer lacks the registers that its request did not have, and one without
         // registers may belong to any request.
-        let proves_little = quality.may_be_late || answer.is_empty();
+        let may_be_late = quality.may_be_late || quality.proof != Proof::Certain;
+        let proves_little = may_be_late || answer.is_empty();
         for register in group.registers {
             let value = answer.iter().find(|value| value.register == register);
             match value.map(Reading::try_from) {

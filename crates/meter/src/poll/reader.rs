@@ -70,12 +70,15 @@ impl Scanned {
             Missing::Fault(_)
             | Missing::NoValue(_)
             | Missing::Doubtful
+            | Missing::MayBeLate
+            | Missing::Outdated
             | Missing::WithoutE1
             | Missing::TooLong => Some(*register),
             Missing::Omitted
             | Missing::LeftOut
             | Missing::Silences
             | Missing::NoAnswer
+            | Missing::Postponed
             | Missing::OtherMeter => None,
         });
         let readings = self.readings.iter().map(|reading| reading.register);

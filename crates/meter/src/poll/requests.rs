@@ -43,7 +43,8 @@ impl Group {
 }
 
 /// The requests of a poll, as few as possible. Registers that the meter does not have are added to
-/// the missing ones.
+/// the missing ones. So are those whose answer might be a late one to an earlier request: a request
+/// now would only delay the time from which on it is certain.
 pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Memory) -> Requests {
     let absent = |register: &RegisterId| memory.absences.reason(*register).cloned();
     let mut wanted: Vec<RegisterId> =
@@ -72,7 +73,7 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
     wanted.extend(memory.padding(&wanted));
     // Only an answer with other registers shows whether the meter has a register.
     if !wanted.iter().any(|register| memory.plausibility.knows(*register)) {
-        wanted.extend(memory.plausibility.shortest_except(&[SERIAL]).take(ANCHORS));
+        wanted.extend(memory.anchors(&[SERIAL]).take(ANCHORS));
     }
     // A register that may silence the meter, or be too long for the line, is requested last, and
     // alone.
@@ -85,7 +86,11 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
         ..Group::whole(register)
     });
     let together = distribute(&wanted, memory).into_iter().map(|group| Group::whole(&group));
-    together.chain(alone).collect()
+    let (requests, unprovable): (Requests, Requests) =
+        together.chain(alone).partition(|group: &Group| memory.is_provable(&group.registers));
+    let unprovable = unprovable.into_iter().flat_map(|group| group.registers);
+    polled.missing.extend(unprovable.map(|register| (register, Missing::MayBeLate)));
+    requests
 }
 
 /// The registers of the longest answer that polls of these registers have, apart from registers that

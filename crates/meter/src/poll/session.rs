@@ -57,6 +57,7 @@ impl Session<'_> {
         // interrupted.
         for _ in 0..3 {
             self.read_all().await;
+            self.doubt_upper_digits();
             self.confirm().await;
             self.reconcile().await;
             self.polled.is_owner_open = true;

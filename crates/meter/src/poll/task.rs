@@ -170,7 +170,8 @@ impl<'a, O: Open> Task<'a, O> {
         timetable.begin_poll(began);
         let step = plan.slow_interval.map(|slow| timetable.step(slow)).unwrap_or_default();
         let say = journal.is_waiting_news().then_some(|| Journal::log_waiting(plan));
-        let polled = saying(say, poll_round(plan, memory, Round { step, is_full }, stop)).await?;
+        let round = Round { step, is_full, is_requested: is_full };
+        let polled = saying(say, poll_round(plan, memory, round, stop)).await?;
         drop(turn);
         let (took, ended) = (began.elapsed(), Instant::now());
         *last_took = took;

@@ -1,5 +1,6 @@
 //! Polls of simulated meters, with paused time.
 
+mod attacks;
 mod gateways;
 mod job;
 mod journal;
@@ -33,14 +34,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::absences::ABSENCE;
+use super::absences::{ABSENCE, APART};
 use super::explanation::HintContext;
 use super::journal::{Entry, Journal, Timing};
 use super::memory::Memory;
 use super::names::unread_words;
-use super::once::poll;
+use super::once::{poll, poll_round};
 use super::order::permutation;
 use super::outcome::{PollError, Polled};
+use super::pace::Round;
 use super::*;
 use crate::RunsAs;
 use crate::client::{Flood, NoAnswer};

@@ -86,7 +86,7 @@ async fn a_day_of_all_registers_costs_less_than_a_third() {
     let (_, each_poll) = of_a_day(&all_names(), None).await;
     let (polls, hourly) = of_a_day(&all_names(), Some(HOUR)).await;
     assert_eq!(polls, 288);
-    assert_eq!((of_seven.1, hourly, each_poll), (24_526, 34_485, 108_743));
+    assert_eq!((of_seven.1, hourly, each_poll), (24_526, 34_496, 108_744));
     assert!(hourly <= 35_000);
 }
 
@@ -259,7 +259,8 @@ async fn a_meter_that_has_only_slow_registers_is_read_in_each_poll() {
     let mut polling = Polling::start(wired(names, 5 * MINUTE, Some(HOUR), example()));
     for poll in 0..8 {
         let (_, result) = polling.next().await;
-        let expected = if poll == 1 { 0 } else { 2 };
+        // Two polls ask only for the register that this meter does not have.
+        let expected = if [1, 3].contains(&poll) { 0 } else { 2 };
         assert_eq!(result.readings.len(), expected, "poll {poll}: {result:?}");
         assert_eq!(result.missing.len(), 1);
     }

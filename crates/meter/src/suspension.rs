@@ -3,13 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// A machine that was suspended for less than this has missed no poll.
 const HARDLY: Duration = Duration::from_secs(30);
 
 /// The time for which the machine has been suspended since it was started.
-pub(super) struct SuspendedTime {
+pub struct SuspendedTime {
     read: Box<dyn Fn() -> Duration + Send + Sync>,
 }
 
@@ -27,23 +28,27 @@ impl Default for SuspendedTime {
 
 impl SuspendedTime {
     /// `read` returns the time so far.
-    pub(super) fn new(read: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+    #[must_use]
+    pub fn new(read: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         Self { read: Box::new(read) }
     }
 
     /// The time so far.
-    pub(super) fn total(&self) -> Duration {
+    #[must_use]
+    pub fn total(&self) -> Duration {
         (self.read)()
     }
 
     /// Whether the machine has been suspended since the time was `before`.
-    pub(super) fn was_suspended_since(&self, before: Duration) -> bool {
+    #[must_use]
+    pub fn was_suspended_since(&self, before: Duration) -> bool {
         self.total().saturating_sub(before) > HARDLY
     }
 }
 
 /// Of these two clocks of Linux, only the first goes on while the machine is suspended
 /// (`clock_gettime(2)`).
+#[cfg(target_os = "linux")]
 fn of_this_machine() -> Duration {
     let [with, without] = [ClockId::Boottime, ClockId::Monotonic].map(|clock| {
         let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
@@ -52,6 +57,11 @@ fn of_this_machine() -> Duration {
         Duration::new(seconds, nanoseconds)
     });
     with.saturating_sub(without)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn of_this_machine() -> Duration {
+    Duration::ZERO
 }
 
 #[cfg(test)]
