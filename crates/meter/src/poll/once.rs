@@ -31,6 +31,9 @@ use crate::transport::{Open, Stream};
 /// suspended, would otherwise publish the first ones as current long after.
 const MOST_APART: Duration = Duration::from_secs(120);
 
+/// So many registers have enough orders to show that an answer belongs to another request.
+const ORDERED: usize = 3;
+
 /// Reads all registers once. `None` if the program stops before anything was read.
 pub(super) async fn poll<O: Open>(
     plan: &Plan<O>,
@@ -125,8 +128,13 @@ impl<O: Open> Run<'_, O> {
 
     async fn read_over(&mut self, stream: Box<dyn Stream>, is_last: bool) {
         // What a server has kept arrives while the first request waits for its answer. Two registers
-        // have only two orders, so the order may not show that it is another answer.
-        let has_few_orders = self.requests.front().is_some_and(|group| group.registers.len() < 3);
+        // have only two orders, so the order may not show that it is another answer. A register that
+        // the meter may lack does not count.
+        let plausibility = &self.memory.plausibility;
+        let is_certain = |register: &&RegisterId| plausibility.knows(**register);
+        let has_few_orders = self.requests.front().is_some_and(|group| {
+            group.registers.iter().filter(is_certain).count() < ORDERED
+        });
         let client = self.memory.line.client(stream, self.plan.line).drain_first(has_few_orders);
         let session = Session {
             client,
