@@ -183,7 +183,7 @@ async fn is_read_in_full(model: Model) -> String {
     };
     let expected: BTreeMap<_, _> = expected.iter().map(certain).collect();
     let mut missing = BTreeMap::new();
-    for _ in 0..8 {
+    for _ in 0..40 {
         missing = polled.next().await.missing.into_iter().collect();
         if missing == expected {
             break;

@@ -116,8 +116,13 @@ impl Filters {
         let Subscriptions { always, at_first, surveys } = &*wanted;
         if std::mem::replace(&mut self.surveys, *surveys) != *surveys {
             self.surveyed.clear();
-            // To a repeated subscription, the broker sends its retained messages again.
-            self.subscribed.retain(|filter| !at_first.contains(filter));
+            // To a new subscription, the broker sends its retained messages again. Some brokers do
+            // not do that if the subscription exists already.
+            for filter in at_first {
+                if self.subscribed.remove(filter) {
+                    link.unsubscribe(client, filter).await;
+                }
+            }
         }
         let (surveyed, left_out) = (&self.surveyed, &self.left_out);
         let at_first: Vec<&String> =

@@ -132,9 +132,10 @@ impl<O: Open> Run<'_, O> {
         // the meter may lack does not count.
         let plausibility = &self.memory.plausibility;
         let is_certain = |register: &&RegisterId| plausibility.knows(**register);
-        let has_few_orders = self.requests.front().is_some_and(|group| {
-            group.registers.iter().filter(is_certain).count() < ORDERED
-        });
+        let has_few_orders = self
+            .requests
+            .front()
+            .is_some_and(|group| group.registers.iter().filter(is_certain).count() < ORDERED);
         let client = self.memory.line.client(stream, self.plan.line).drain_first(has_few_orders);
         let session = Session {
             client,

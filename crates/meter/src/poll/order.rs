@@ -41,9 +41,9 @@
 //! - If answers arrive that nobody has requested, the line repeats answers. For a day, all such
 //!   values are withheld.
 //!
-//! A register that was withheld is not requested until none of its earlier answers can arrive any
-//! more ([`super::requests`]). Then its answer is certain. So a meter that was reset is read again
-//! within a minute.
+//! A register that was withheld is not requested until none of its earlier answers can arrive
+//! ([`super::requests`]). Then its answer is certain. So a meter that was reset is read again within
+//! a minute.
 //!
 //! # What is not detected
 //!

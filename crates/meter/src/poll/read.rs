@@ -39,7 +39,7 @@ use crate::reading::{Missing, Reading};
 
 /// How long after its start a poll makes its last request for registers. Otherwise many registers that
 /// silence the meter would delay the values that it has by minutes.
-const LONGEST_POLL: Duration = Duration::from_secs(90);
+const LONGEST_POLL: Duration = Duration::from_secs(120);
 
 /// The bytes of an answer to [`GetSerialNo`], without those that are escaped.
 const SERIAL_ANSWER: usize = AROUND + 4;

@@ -401,7 +401,7 @@ async fn many_registers_that_silence_the_meter_do_not_delay_a_poll_for_minutes()
     for _ in 0..20 {
         let begun = Instant::now();
         let polled = poll(&plan, &mut memory, &stop).await.unwrap();
-        assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(150), "{:?}", begun.elapsed());
         assert_eq!(polled.readings.len() + polled.missing.len(), 32);
         read.push(polled.readings.len());
         sleep_until(begun + plan.interval).await;
