@@ -13,9 +13,12 @@ fn main() -> io::Result<()> {
         io::Error::new(io::ErrorKind::InvalidInput, "name a directory, like kmp/fuzz/corpus")
     })?;
     let corpus = corpus::corpus();
-    for (target, seeds) in
-        [("frame", corpus.frame), ("answer", corpus.answer), ("value", corpus.value)]
-    {
+    for (target, seeds) in [
+        ("frame", corpus.frame),
+        ("answer", corpus.answer),
+        ("value", corpus.value),
+        ("logger", corpus.logger),
+    ] {
         let directory = directory.join(target);
         fs::create_dir_all(&directory)?;
         for (number, seed) in seeds.iter().enumerate() {

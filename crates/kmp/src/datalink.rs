@@ -59,6 +59,8 @@ impl Cid {
     pub const GET_SERIAL_NO: Self = Self(0x02);
     /// Requests up to 8 registers (5512-447 M1 p.19).
     pub const GET_REGISTER: Self = Self(0x10);
+    /// Requests entries of the meter's own logs: see [`crate::logger`].
+    pub const LOGGER: Self = Self(0xB8);
 
     /// Creates a command id from the byte on the line.
     #[must_use]
@@ -79,6 +81,7 @@ impl fmt::Display for Cid {
             Self::GET_TYPE => f.write_str("GetType"),
             Self::GET_SERIAL_NO => f.write_str("GetSerialNo"),
             Self::GET_REGISTER => f.write_str("GetRegister"),
+            Self::LOGGER => f.write_str("Logger"),
             Self(byte) => write!(f, "command 0x{byte:02X}"),
         }
     }

@@ -13,6 +13,7 @@
 //! | | [`mod@line`] | how long bytes take, and when an answer must begin |
 //! | data link | [`datalink`] | destination address, command id, CRC |
 //! | application | [`message`] | `GetType`, `GetSerialNo`, `GetRegister` |
+//! | | [`logger`] | the meter's own logs |
 //! | | [`number`], [`value`] | mantissa and exponent; numbers, dates, texts |
 //! | | [`mod@unit`], [`register`], [`info`], [`model`] | the meaning of codes, each row with its source |
 //!
@@ -62,6 +63,7 @@ pub mod datalink;
 pub mod frame;
 pub mod info;
 pub mod line;
+pub mod logger;
 pub mod message;
 pub mod model;
 pub mod number;

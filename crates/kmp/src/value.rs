@@ -88,6 +88,14 @@ impl RegisterValue {
         Some((register, HEADER.saturating_add(length.into())))
     }
 
+    /// A value of the same register, unit and exponent; `None` if the mantissa does not have the
+    /// same length.
+    #[must_use]
+    pub fn with_mantissa(&self, mantissa: &[u8]) -> Option<Self> {
+        let has_same_length = mantissa.len() == self.mantissa.len();
+        has_same_length.then(|| Self { mantissa: mantissa.to_vec(), ..*self })
+    }
+
     /// The bytes of the register in an answer, before stuffing.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -133,6 +141,15 @@ impl RegisterValue {
             Quantity::DateTime => Err(ValueError::UnknownLayout { unit: self.unit }),
             Quantity::Text => text(&self.mantissa).map(Value::Text),
             _ => Ok(Value::Number(number::to_decimal(self.sign_exponent, &self.mantissa)?)),
+        }
+    }
+
+    /// Decodes a value of unit 79 without adding its offset.
+    pub fn stamp(&self) -> Result<Stamp, ValueError> {
+        if self.unit == Unit::DATE_TIME {
+            Stamp::from_bytes(&self.mantissa)
+        } else {
+            Err(ValueError::UnknownLayout { unit: self.unit })
         }
     }
 
@@ -331,17 +348,49 @@ pub struct DateTime {
 }
 
 impl DateTime {
-    /// Seven binary bytes: offset in minutes, year minus 2000, month, day, hour, minute, second.
     /// Kamstrup's `LogView` adds the offset to the time (jktjkt/PyKMP commit a82690e).
     fn from_bytes(bytes: &[u8]) -> Result<Self, ValueError> {
-        let &[offset, year, month, day, hour, minute, second] = bytes else {
+        let Stamp { offset_minutes, date, time } = Stamp::from_bytes(bytes)?;
+        let minutes = u16::from(time.hour)
+            .saturating_mul(60)
+            .saturating_add(time.minute.into())
+            .saturating_add(offset_minutes.into());
+        // An offset is at most 255 minutes, so at most one day is added.
+        let date = if minutes >= MINUTES_A_DAY { date.next() } else { date };
+        let minutes = minutes % MINUTES_A_DAY;
+        // Less than a day has less than 24 hours.
+        let hour = u8::try_from(minutes / 60).unwrap_or(0);
+        let minute = u8::try_from(minutes % 60).unwrap_or(0);
+        Ok(Self { date, time: TimeOfDay { hour, minute, second: time.second } })
+    }
+}
+
+/// The date and time of unit 79 as the meter sent them, with the offset beside them.
+///
+/// Whether the time of a log's entry already contains the offset is not known: no entry of a summer
+/// has been captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The offset for daylight saving time: 60 in summer.
+    pub offset_minutes: u8,
+    /// The date.
+    pub date: Date,
+    /// The time.
+    pub time: TimeOfDay,
+}
+
+impl Stamp {
+    /// Seven binary bytes: offset in minutes, year minus 2000, month, day, hour, minute, second.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, ValueError> {
+        let &[offset_minutes, year, month, day, hour, minute, second] = bytes else {
             return Err(ValueError::DateTimeLength { length: bytes.len() });
         };
         if bytes.iter().all(|&byte| byte == 0) {
             return Err(ValueError::NotSet);
         }
-        let invalid =
-            ValueError::DateTime { bytes: [offset, year, month, day, hour, minute, second] };
+        let invalid = ValueError::DateTime {
+            bytes: [offset_minutes, year, month, day, hour, minute, second],
+        };
         let month_day = u32::from(month).saturating_mul(100).saturating_add(day.into());
         if day >= 100 {
             return Err(invalid);
@@ -349,16 +398,7 @@ impl DateTime {
         let date = Date::new(Some(u32::from(year).saturating_add(2000)), month_day)
             .map_err(|_| invalid)?;
         let time = TimeOfDay::new(hour, minute, second).ok_or(invalid)?;
-        let minutes = u16::from(time.hour)
-            .saturating_mul(60)
-            .saturating_add(time.minute.into())
-            .saturating_add(offset.into());
-        // An offset is at most 255 minutes, so at most one day is added.
-        let date = if minutes >= MINUTES_A_DAY { date.next() } else { date };
-        let minutes = minutes % MINUTES_A_DAY;
-        let hour = u8::try_from(minutes / 60).map_err(|_| invalid)?;
-        let minute = u8::try_from(minutes % 60).map_err(|_| invalid)?;
-        Ok(Self { date, time: TimeOfDay { hour, minute, second } })
+        Ok(Self { offset_minutes, date, time })
     }
 }
 

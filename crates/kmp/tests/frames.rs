@@ -12,6 +12,10 @@ use std::process::ExitCode;
 
 use kmp::datalink::{self, Address, Cid, Packet, PacketError};
 use kmp::frame::{self, Decoder, Direction, Event};
+use kmp::logger::{
+    GetConfiguration, GetLogIdPastAbs, GetLogLastEntryPastAbs, Log, LogAnswer, LogConfiguration,
+    LogId, LogInfo, LoggerRequest, Selection,
+};
 use kmp::message::{
     self, Command, GetRegister, GetSerialNo, GetType, Request, RequestError, SerialNumber,
 };
@@ -135,7 +139,7 @@ fn check_request(row: &Row, packet: Packet<'_>) -> Checked {
             equal(message::emit_request(packet.address, &GetSerialNo), row.bytes.clone())?;
             equal(request, Ok(Request::GetSerialNo))
         }
-
+        Cid::LOGGER => check_logger_request(row, packet),
         Cid::GET_REGISTER => Err(format!("{request:?}, but the row has no registers").into()),
         cid => equal(request, Err(RequestError::Unknown { cid })),
     }
@@ -158,6 +162,7 @@ fn check_answer(row: &Row, packet: Packet<'_>) -> Checked {
             equal(answer, SerialNumber::new(expected.parse()?))
         }
         Cid::GET_REGISTER => check_registers(row, packet.data),
+        Cid::LOGGER => check_logger_answer(row, packet.data),
         // Other commands are checked only up to the data link layer.
         _ => Ok(()),
     }
@@ -189,4 +194,113 @@ fn check_registers(row: &Row, data: &[u8]) -> Checked {
         value.value()?;
     }
     Ok(())
+}
+
+/// `sub 06, log type 2, log id 2, 2 entries, register 1003`
+fn check_logger_request(row: &Row, packet: Packet<'_>) -> Checked {
+    let request = Request::parse(packet);
+    if row.meaning.starts_with("unknown") {
+        let length = packet.data.len();
+        return equal(request, Err(RequestError::Data { cid: Cid::LOGGER, length }));
+    }
+    let Request::Logger(request) = request? else { return Err("no request to the logger".into()) };
+    let (described, bytes) = match &request {
+        LoggerRequest::Configuration(command) => {
+            let described = format!("sub 05, log type {} ({})", command.log.code(), command.log);
+            (described, message::emit_request(packet.address, command))
+        }
+        LoggerRequest::IdPastAbs(command) => {
+            let GetLogIdPastAbs { from, selection } = command;
+            let described = describe_selection("06", &format!("log id {from}"), selection);
+            (described, message::emit_request(packet.address, command))
+        }
+        LoggerRequest::LastEntryPastAbs(command) => {
+            let GetLogLastEntryPastAbs { offset, selection } = command;
+            let described = describe_selection("07", &format!("offset {offset}"), selection);
+            (described, message::emit_request(packet.address, command))
+        }
+    };
+    equal(described.as_str(), &row.decoded)?;
+    equal(bytes, row.bytes.clone())
+}
+
+fn describe_selection(sub_command: &str, from: &str, selection: &Selection) -> String {
+    let (log, entries) = (selection.log().code(), selection.entries());
+    let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+    let registers: Vec<String> = selection.registers().iter().map(ToString::to_string).collect();
+    let registers = registers.join(", ");
+    format!("sub {sub_command}, log type {log}, {from}, {entries}, register {registers}")
+}
+
+/// Each captured answer with what it must be decoded to, beside what the row says in words.
+fn check_logger_answer(row: &Row, data: &[u8]) -> Checked {
+    let ids = |ids: &[u16]| ids.iter().map(|id| RegisterId::new(*id)).collect::<Vec<_>>();
+    let values = |answer: &LogAnswer| -> Result<Vec<String>, Box<dyn Error>> {
+        let mut shown = Vec::new();
+        for entry in answer.entries() {
+            for value in entry.values {
+                shown.push(format!("{} {} {}", entry.id, value.register, value.value()?));
+            }
+        }
+        Ok(shown)
+    };
+    let by_id = |log, from, entries, registers: &[u16]| -> Result<_, Box<dyn Error>> {
+        let selection = Selection::new(log, entries, &ids(registers))?;
+        let command = GetLogIdPastAbs { from: LogId::new(from), selection };
+        let answer = command.parse_answer(data)?;
+        equal(&command.emit_answer(&answer)[..], data)?;
+        Ok(answer)
+    };
+    match data.first_chunk::<2>() {
+        Some([5, 2]) => {
+            let command = GetConfiguration { log: Log::Year };
+            let found = command.parse_answer(data)?;
+            equal(&command.emit_answer(&found)[..], data)?;
+            let registers: Vec<String> =
+                found.registers().iter().map(ToString::to_string).collect();
+            let described = format!(
+                "year log: date1 01-01, date2 00-00, depth {}, {} registers: {}",
+                found.depth(),
+                registers.len(),
+                registers.join(" ")
+            );
+            equal(described.as_str(), &row.decoded)?;
+            // A simulated meter sends the same bytes.
+            let built = LogConfiguration::new(found.depth(), found.registers());
+            equal(built, Some(found))
+        }
+        Some([7, 7]) => {
+            let selection = Selection::new(Log::Minute2, 1, &ids(&[1002]))?;
+            let command = GetLogLastEntryPastAbs { offset: 0xFFFF, selection };
+            let answer = command.parse_answer(data)?;
+            equal(&command.emit_answer(&answer)[..], data)?;
+            equal((answer.first(), answer.newest()), (LogId::new(0), LogId::new(0)))?;
+            equal(answer.info(), LogInfo::NO_ENTRIES)?;
+            require(row.decoded.contains("info 0x0001"), || row.decoded.clone())?;
+            equal(answer.entries(), Vec::new())
+        }
+        Some([6, 2]) => {
+            let answer = by_id(Log::Year, 2, 2, &[1003])?;
+            equal(answer.newest(), LogId::new(2))?;
+            equal(answer.info(), LogInfo::OLDEST_INCLUDED.with(LogInfo::NEWEST_INCLUDED))?;
+            require(row.decoded.contains("info 0x00C0"), || row.decoded.clone())?;
+            equal(values(&answer)?, vec!["2 1003 2026-01-01".into(), "1 1003 2025-01-01".into()])
+        }
+        Some([6, 4]) => {
+            let answer = by_id(Log::Day, 188, 3, &[1002, 1003, 348])?;
+            equal(answer.newest(), LogId::new(645))?;
+            equal(answer.info(), LogInfo::OLDEST_INCLUDED)?;
+            require(row.decoded.contains("info 0x0040"), || row.decoded.clone())?;
+            let day = |id: u32, date: &str| {
+                [
+                    format!("{id} 1002 00:00:04"),
+                    format!("{id} 1003 {date}"),
+                    format!("{id} 348 {date}T00:00:04"),
+                ]
+            };
+            let days = [(188, "2024-12-31"), (187, "2024-12-30"), (186, "2024-12-29")];
+            equal(values(&answer)?, days.map(|(id, date)| day(id, date)).concat())
+        }
+        other => Err(format!("nothing is known about the answer {other:?}").into()),
+    }
 }

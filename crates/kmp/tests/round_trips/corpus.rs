@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "`frames.csv` is ours")]
 
-use kmp::datalink;
+use kmp::datalink::{self, Cid};
 use kmp::frame::{Decoder, Event};
 
 /// The inputs for each property.
@@ -14,6 +14,8 @@ pub(crate) struct Corpus {
     pub(crate) answer: Vec<Vec<u8>>,
     /// The registers of answers.
     pub(crate) value: Vec<Vec<u8>>,
+    /// The data of requests to the logger and of its answers.
+    pub(crate) logger: Vec<Vec<u8>>,
 }
 
 /// Makes the corpus from `frames.csv`.
@@ -28,6 +30,9 @@ pub(crate) fn corpus() -> Corpus {
             let Event::Frame { body, .. } = event else { continue };
             let Ok(packet) = datalink::parse(&body) else { continue };
             corpus.answer.push(packet.data.to_vec());
+            if packet.cid == Cid::LOGGER {
+                corpus.logger.push(packet.data.to_vec());
+            }
             let mut rest = packet.data;
             // The data of a request is cut at arbitrary places, which is just as useful.
             while let &[high, low, unit, length, sign_exponent, ref after @ ..] = rest {
@@ -38,7 +43,8 @@ pub(crate) fn corpus() -> Corpus {
         }
         corpus.frame.push(bytes);
     }
-    for seeds in [&mut corpus.frame, &mut corpus.answer, &mut corpus.value] {
+    let Corpus { frame, answer, value, logger } = &mut corpus;
+    for seeds in [frame, answer, value, logger] {
         seeds.sort();
         seeds.dedup();
     }

@@ -21,6 +21,8 @@ fn properties_hold_for_the_corpus() {
     corpus.frame.iter().for_each(|seed| properties::frame(seed));
     corpus.answer.iter().for_each(|seed| properties::answer(seed));
     corpus.value.iter().for_each(|seed| properties::value(seed));
+    assert!(corpus.logger.len() >= 8, "{}", corpus.logger.len());
+    corpus.logger.iter().for_each(|seed| properties::logger(seed));
 }
 
 /// Random bytes hardly ever give 29 February.
@@ -92,6 +94,27 @@ fn register() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// The answer of a logger, usually a valid one: two registers of 4 and 2 bytes in each entry.
+fn logger() -> impl Strategy<Value = Vec<u8>> {
+    let info = prop_oneof![Just(0_u16), (0_u16..16).prop_map(|bit| 1 << bit), any::<u16>()];
+    let lengths = prop_oneof![Just((0, 0)), (0_u8..3, 0_usize..3)];
+    (6_u8..8, 1_u8..30, 0_u32..60, info, lengths, any::<[u8; 6]>()).prop_map(
+        |(sub, entries, first, info, (more_entries, more_bytes), value)| {
+            let head = [sub, 4, 0, entries + more_entries, 2];
+            let mut data = head.to_vec();
+            data.extend(first.to_be_bytes());
+            data.extend((first + 5).to_be_bytes());
+            data.extend(info.to_be_bytes());
+            data.extend(
+                [&[0, 60, 8, 4, 0x43], &value[..4], &[0, 80, 22, 2, 0x41], &value[4..]].concat(),
+            );
+            (1..entries).for_each(|_| data.extend(value));
+            data.extend(std::iter::repeat_n(0, more_bytes));
+            data
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
@@ -103,6 +126,11 @@ proptest! {
     #[test]
     fn properties_hold_for_answers(data in prop_oneof![damaged(corpus().answer), any_bytes()]) {
         properties::answer(&data);
+    }
+
+    #[test]
+    fn properties_hold_for_the_logger(data in prop_oneof![damaged(corpus().logger), logger()]) {
+        properties::logger(&data);
     }
 
     #[test]

@@ -14,6 +14,10 @@
 
 use kmp::datalink::{self, Address, Cid, Packet, PacketError};
 use kmp::frame::{self, Damage, Decoder, Direction, Event};
+use kmp::logger::{
+    GetConfiguration, GetLogIdPastAbs, GetLogLastEntryPastAbs, Log, LogAnswer, LogEntry, LogId,
+    LoggerRequest, Selection,
+};
 use kmp::message::{
     self, AnswerError, AnswerOrder, Command, GetRegister, GetSerialNo, GetType, Request,
     RequestError,
@@ -112,9 +116,22 @@ fn packet_of(direction: Direction, body: &[u8]) {
                 Ok(Request::GetRegister(command)) => {
                     assert_eq!(message::emit_request(packet.address, &command), request);
                 }
+                Ok(Request::Logger(command)) => {
+                    let emitted = match command {
+                        LoggerRequest::Configuration(it) => {
+                            message::emit_request(packet.address, &it)
+                        }
+                        LoggerRequest::IdPastAbs(it) => message::emit_request(packet.address, &it),
+                        LoggerRequest::LastEntryPastAbs(it) => {
+                            message::emit_request(packet.address, &it)
+                        }
+                    };
+                    assert_eq!(emitted, request);
+                }
                 Err(RequestError::Unknown { cid }) => {
                     assert_eq!(cid, packet.cid);
-                    assert!(![Cid::GET_TYPE, Cid::GET_SERIAL_NO, Cid::GET_REGISTER].contains(&cid));
+                    let known = [Cid::GET_TYPE, Cid::GET_SERIAL_NO, Cid::GET_REGISTER, Cid::LOGGER];
+                    assert!(!known.contains(&cid));
                 }
                 Err(RequestError::Data { cid, length }) => {
                     assert_eq!((cid, length), (packet.cid, packet.data.len()));
@@ -142,6 +159,7 @@ pub(crate) fn answer(data: &[u8]) {
     requests(data);
     four_bytes(data);
     registers(data);
+    logger(data);
 }
 
 fn requests(data: &[u8]) {
@@ -273,6 +291,100 @@ fn registers(data: &[u8]) {
             AnswerOrder::Incomplete
         );
     }
+}
+
+/// Checks the data of a request to the logger, or of its answer.
+pub(crate) fn logger(data: &[u8]) {
+    let packet = Packet { address: Address::HEAT_METER, cid: Cid::LOGGER, data };
+    let parsed = LoggerRequest::parse(data);
+    let length = data.len();
+    let rejected = RequestError::Data { cid: Cid::LOGGER, length };
+    assert_eq!(Request::parse(packet), parsed.clone().map(Request::Logger).ok_or(rejected));
+    if let Some(request) = parsed {
+        let mut emitted = Vec::new();
+        match request {
+            LoggerRequest::Configuration(command) => command.emit_data(&mut emitted),
+            LoggerRequest::IdPastAbs(command) => command.emit_data(&mut emitted),
+            LoggerRequest::LastEntryPastAbs(command) => command.emit_data(&mut emitted),
+        }
+        assert_eq!(emitted, data);
+        assert!((5..=7).contains(&data[0]) && (2..=7).contains(&data[1]));
+    }
+    let log = data.get(1).and_then(|code| Log::from_code(*code)).unwrap_or(Log::Day);
+    let command = GetConfiguration { log };
+    if let Ok(configuration) = command.parse_answer(data) {
+        assert_eq!(command.emit_answer(&configuration), data);
+        assert_eq!(data.len(), 15 + 2 * configuration.registers().len());
+        assert!(data.len() <= command.max_answer_data());
+    }
+    entries(log, data);
+}
+
+/// Checks the data of an answer with entries, as the answer to the request that it fits.
+fn entries(log: Log, data: &[u8]) {
+    let Some(head) = data.first_chunk::<15>() else { return };
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum * 256 + u32::from(*byte));
+    let (first, newest) = (number(&head[5..9]), number(&head[9..13]));
+    let (cut, _) = cut(&data[15..]);
+    let count = usize::from(head[4]);
+    let first_entry = cut.get(..count).unwrap_or(&cut);
+    let mut ids: Vec<RegisterId> = Vec::new();
+    for (id, _) in first_entry {
+        if ids.len() < Selection::MAX_REGISTERS && !ids.contains(id) {
+            ids.push(*id);
+        }
+    }
+    if ids.is_empty() {
+        ids.push(RegisterId::new(60));
+    }
+    let asked = u16::from_be_bytes([head[2], head[3]]).max(1);
+    let selection = Selection::new(log, asked, &ids).unwrap();
+    let from = GetLogIdPastAbs { from: LogId::new(first), selection: selection.clone() };
+    let last = GetLogLastEntryPastAbs { offset: 0, selection };
+    let (found, emitted) = match head[0] {
+        6 => {
+            let found = from.parse_answer(data);
+            let other = GetLogIdPastAbs { from: LogId::new(first ^ 1), ..from.clone() };
+            assert!(other.parse_answer(data).is_err() || first == 0 && head[13..] != [0, 0]);
+            (found.clone(), found.map(|answer| from.emit_answer(&answer)))
+        }
+        7 => {
+            let found = last.parse_answer(data);
+            (found.clone(), found.map(|answer| last.emit_answer(&answer)))
+        }
+        _ => {
+            assert!(from.parse_answer(data).is_err() && last.parse_answer(data).is_err());
+            return;
+        }
+    };
+    let Ok(answer) = found else { return };
+    assert_eq!(emitted.as_deref(), Ok(data));
+    assert_eq!((answer.first().get(), answer.newest().get()), (first, newest));
+    let entries = answer.entries();
+    // Bits 0, 1, 8, 9 and 10, and those that nobody explains: 11, 12, 14 and 15.
+    if answer.info().bits() & 0b1101_1111_0000_0011 != 0 {
+        assert_eq!(entries, []);
+        return;
+    }
+    assert_eq!(entries.len(), usize::from(asked));
+    assert_eq!(LogAnswer::new(answer.newest(), answer.info(), &entries), Some(answer));
+    // The bytes of the values are those of the answer, in their order.
+    let heads: usize = 15 + 5 * count;
+    let values: Vec<u8> = entries
+        .iter()
+        .flat_map(|entry| entry.values.iter().flat_map(|value| value.mantissa().to_vec()))
+        .collect();
+    assert_eq!(heads + values.len(), data.len());
+    assert!(data.ends_with(&values[first_entry_bytes(&entries)..]));
+    for (LogEntry { id, values }, back) in entries.iter().zip(0..) {
+        assert_eq!(id.get(), first - back);
+        assert_eq!(values.len(), count);
+        values.iter().for_each(meaning);
+    }
+}
+
+fn first_entry_bytes(entries: &[LogEntry]) -> usize {
+    entries.first().map_or(0, |entry| entry.values.iter().map(|it| it.mantissa().len()).sum())
 }
 
 /// Checks one register: `register 2 | unit 1 | SiEx 1 | mantissa`, as on the line except for the

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use kmp::datalink::{self, Packet};
 use kmp::frame::{Decoder, Event};
+use kmp::logger::LoggerRequest;
 use kmp::message::{AnswerOrder, Command, GetRegister, GetSerialNo, GetType, Request};
 use kmp::register::RegisterId;
 use kmp::value::RegisterValue;
@@ -248,7 +249,7 @@ impl Sent {
     fn registers(&self) -> &[RegisterId] {
         match &self.request {
             Request::GetRegister(command) => command.registers(),
-            Request::GetType | Request::GetSerialNo => &[],
+            Request::GetType | Request::GetSerialNo | Request::Logger(_) => &[],
         }
     }
 
@@ -263,6 +264,12 @@ impl Sent {
                 let values = command.parse_answer(answer.data).ok().filter(|_| is_answer)?;
                 Some(command.registers().len().saturating_sub(values.len()))
             }
+            Request::Logger(request) => match request {
+                LoggerRequest::Configuration(command) => is_answer(command, answer),
+                LoggerRequest::IdPastAbs(command) => is_answer(command, answer),
+                LoggerRequest::LastEntryPastAbs(command) => is_answer(command, answer),
+            }
+            .then_some(0),
         }
     }
 }
@@ -278,6 +285,7 @@ fn is_answer<C: Command>(command: &C, answer: Packet<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use kmp::datalink::Address;
+    use kmp::logger::{GetLogIdPastAbs, Log, LogAnswer, LogEntry, LogId, LogInfo, Selection};
     use kmp::message;
     use kmp::number::SignExponent;
     use kmp::unit::Unit;
@@ -333,6 +341,30 @@ mod tests {
         wait(3_000).await;
         assert_eq!(late(&mut sent, &[60, 68]), Some(Duration::from_millis(2_900)));
         assert_eq!(late(&mut sent, &[60, 68]), Some(Duration::from_millis(6_900)));
+    }
+
+    /// An entry's id shows to which request an answer of the logger belongs.
+    #[tokio::test(start_paused = true)]
+    async fn a_late_answer_of_the_logger_belongs_to_the_request_for_its_first_entry() {
+        let piece = |from| {
+            let selection = Selection::new(Log::Day, 24, &[RegisterId::new(60)]).unwrap();
+            GetLogIdPastAbs { from: LogId::new(from), selection }
+        };
+        let request = |from| message::emit_request(Address::HEAT_METER, &piece(from));
+        let mut sent = SentRequests::default();
+        send(&mut sent, &request(645));
+        wait(4_000).await;
+        send(&mut sent, &request(621));
+        wait(1_000).await;
+        let exponent = SignExponent::from_byte(0);
+        let value = RegisterValue::new(RegisterId::new(60), Unit::NUMBER, exponent, vec![1]);
+        let entry = LogEntry { id: LogId::new(645), values: vec![value.unwrap()] };
+        let answer = LogAnswer::new(LogId::new(645), LogInfo::NONE, &[entry]).unwrap();
+        let data = piece(645).emit_answer(&answer);
+        let cid = GetLogIdPastAbs::CID;
+        let packet = Packet { address: Address::HEAT_METER, cid, data: &data };
+        let late = sent.late(packet, Instant::now()).map(|late| late.after);
+        assert_eq!(late, Some(Duration::from_millis(4_900)));
     }
 
     /// The answer that arrives after a second request may belong to the first or to the second.

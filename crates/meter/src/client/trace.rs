@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use kmp::datalink::{self, Cid};
 use kmp::frame::{Decoder, Direction, Event, MAX_BODY};
+use kmp::logger::{Log, LogInfo, LoggerRequest};
 use kmp::message::{Command, GetSerialNo, GetType, Request};
 use kmp::register::RegisterId;
 use kmp::value::RegisterValue;
@@ -131,7 +132,23 @@ fn request_words(packet: datalink::Packet<'_>) -> Option<String> {
             let names: Vec<_> = command.registers().iter().map(|id| name(*id)).collect();
             Some(format!(" {}", names.join(", ")))
         }
+        Request::Logger(request) => Some(logger_request_words(&request)),
     }
+}
+
+fn logger_request_words(request: &LoggerRequest) -> String {
+    let (from, selection) = match request {
+        LoggerRequest::Configuration(command) => {
+            return format!(": configuration of the {} log", command.log);
+        }
+        LoggerRequest::IdPastAbs(command) => (format!("id {}", command.from), &command.selection),
+        LoggerRequest::LastEntryPastAbs(command) => {
+            (format!("the newest minus {}", command.offset), &command.selection)
+        }
+    };
+    let names: Vec<_> = selection.registers().iter().map(|id| name(*id)).collect();
+    let (entries, log, names) = (selection.entries(), selection.log(), names.join(", "));
+    format!(": entries of the {log} log: {entries}, from {from}: {names}")
 }
 
 fn answer_words(packet: datalink::Packet<'_>) -> Option<String> {
@@ -158,8 +175,26 @@ fn answer_words(packet: datalink::Packet<'_>) -> Option<String> {
                 format!(": {}", words.join(", "))
             })
         }
+        Cid::LOGGER => logger_answer_words(packet.data),
         _ => None,
     }
+}
+
+fn logger_answer_words(data: &[u8]) -> Option<String> {
+    let (&[sub_command, log], rest) = data.split_first_chunk::<2>()?;
+    let log = Log::from_code(log)?;
+    if sub_command == 5 {
+        return Some(format!(": configuration of the {log} log"));
+    }
+    let (&[e1, e0, _, f3, f2, f1, f0, n3, n2, n1, n0, i1, i0], _) =
+        rest.split_first_chunk::<13>()?;
+    let entries = u16::from_be_bytes([e1, e0]);
+    let (first, newest) =
+        (u32::from_be_bytes([f3, f2, f1, f0]), u32::from_be_bytes([n3, n2, n1, n0]));
+    let info = LogInfo::from_bits(u16::from_be_bytes([i1, i0]));
+    Some(format!(
+        ": entries of the {log} log: {entries}, from id {first}; newest id {newest}; info {info}"
+    ))
 }
 
 /// `energy (60) = 81947 kWh`
@@ -197,6 +232,9 @@ impl fmt::Display for Hex<'_> {
 #[cfg(test)]
 mod tests {
     use kmp::datalink::Address;
+    use kmp::logger::{
+        GetConfiguration, GetLogIdPastAbs, GetLogLastEntryPastAbs, LogId, Selection,
+    };
     use kmp::message::{self, GetRegister};
 
     use super::*;
@@ -220,6 +258,22 @@ mod tests {
         assert_eq!(request(&frame), "GetRegister energy (60), power (80), 4000");
         let frame = message::emit_request(Address::HEAT_METER, &GetSerialNo);
         assert_eq!(request(&frame), "GetSerialNo");
+        let selection = Selection::new(Log::Day, 24, &registers).unwrap();
+        let command = GetLogIdPastAbs { from: LogId::new(645), selection: selection.clone() };
+        assert_eq!(
+            request(&message::emit_request(Address::HEAT_METER, &command)),
+            "Logger: entries of the day log: 24, from id 645: energy (60), power (80), 4000"
+        );
+        let command = GetLogLastEntryPastAbs { offset: 0, selection };
+        assert_eq!(
+            request(&message::emit_request(Address::HEAT_METER, &command)),
+            "Logger: entries of the day log: 24, from the newest minus 0: energy (60), power (80), 4000"
+        );
+        let command = GetConfiguration { log: Log::Year };
+        assert_eq!(
+            request(&message::emit_request(Address::HEAT_METER, &command)),
+            "Logger: configuration of the year log"
+        );
     }
 
     #[test]
@@ -235,6 +289,13 @@ mod tests {
         assert!(words.starts_with("GetRegister: 4000: "), "{words}");
         assert_eq!(packet(0x10, &energy[..7]), "GetRegister with invalid data");
         assert_eq!(packet(0x02, &[1]), "GetSerialNo with invalid data");
+        let empty = [7, 7, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 3, 0xEA, 0x2F, 4, 0, 0, 0, 0, 0];
+        assert_eq!(
+            packet(0xB8, &empty),
+            "Logger: entries of the minute 2 log: 1, from id 0; newest id 9; info 0x0001"
+        );
+        assert_eq!(packet(0xB8, &[5, 2, 1]), "Logger: configuration of the year log");
+        assert_eq!(packet(0xB8, &[6, 2, 1]), "Logger with invalid data");
         assert_eq!(packet(0x77, &[]), "command 0x77 with invalid data");
     }
 }

@@ -214,6 +214,8 @@ impl Simulator {
                     ids.filter_map(|id| registers.values.get(id).cloned()).collect();
                 GetRegister::emit_answer(&values)
             }
+            // It has no logs.
+            Request::Logger(_) => return None,
         };
         Some(datalink::emit(Direction::FromMeter, Packet { data: &data, ..packet }))
     }

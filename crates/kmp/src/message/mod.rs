@@ -3,126 +3,25 @@
 //! Each command is a type. It can only hold a valid request, and it rejects data that is not an
 //! answer to this request.
 
+pub(crate) mod command;
+
 use alloc::vec::Vec;
 use core::fmt;
 
 use thiserror::Error;
 
-use crate::datalink::{self, Address, Cid, Packet};
-use crate::frame::Direction;
+pub use self::command::{AnswerError, AnswerOrder, Command, MinData, emit_request};
+use self::command::{exactly, first_duplicate, sealed};
+use crate::datalink::{Cid, Packet};
+use crate::logger::LoggerRequest;
 use crate::register::RegisterId;
 use crate::value::RegisterValue;
-
-/// A request, and how to read its answer.
-pub trait Command {
-    /// The command id of request and answer.
-    const CID: Cid;
-    /// The content of the answer.
-    type Answer;
-
-    /// Appends the data of the request, which follows the command id.
-    fn emit_data(&self, out: &mut Vec<u8>);
-
-    /// Parses the data of an answer whose address and command id match.
-    fn parse_answer(&self, data: &[u8]) -> Result<Self::Answer, AnswerError>;
-
-    /// The registers that are asked for.
-    fn asked(&self) -> &[RegisterId] {
-        &[]
-    }
-
-    /// Compares the order of the answer with this request.
-    fn answer_order(&self, _answer: &Self::Answer) -> AnswerOrder {
-        AnswerOrder::Undecidable
-    }
-
-    /// The registers of the answer, in its order.
-    fn answered(_answer: &Self::Answer) -> Vec<RegisterId> {
-        Vec::new()
-    }
-
-    /// The largest number of data bytes in an answer. The time that an answer may take follows from
-    /// it.
-    fn max_answer_data(&self) -> usize;
-
-    /// How many data bytes an answer has at least if it begins with these. Up to two bytes of the
-    /// checksum may follow the data.
-    fn min_answer_data(&self, begun: &[u8]) -> MinData;
-}
-
-/// The smallest number of data bytes in an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MinData {
-    /// If everything is missing that may be.
-    pub certain: usize,
-    /// If nothing is missing after these bytes.
-    pub complete: usize,
-}
-
-impl MinData {
-    const fn exactly(bytes: usize) -> Self {
-        Self { certain: bytes, complete: bytes }
-    }
-}
-
-/// How the order of the registers in an answer compares to the request.
-///
-/// No document promises that a meter keeps the order of a request, but every known meter does. So a
-/// client that uses another order for each request recognises a late answer to an earlier one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerOrder {
-    /// All registers that must be present are, in the order of the request.
-    InOrder,
-    /// The answer has fewer than two registers, so it has no order.
-    Undecidable,
-    /// All registers that must be present are, in another order.
-    Reordered,
-    /// A register that the meter is known to have is missing.
-    Incomplete,
-}
-
-/// Why data is not an answer to the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum AnswerError {
-    /// The data does not have the length of an answer to this command.
-    #[error("the answer has data of length {found} instead of {expected}")]
-    Length {
-        /// The length of an answer to this command, in bytes.
-        expected: usize,
-        /// The length of this answer.
-        found: usize,
-    },
-    /// The data ends in the middle of a register.
-    #[error("the answer ends in the middle of the register at byte {offset} of its data")]
-    Truncated {
-        /// The position of the register's first byte.
-        offset: usize,
-    },
-    /// The answer contains a register that was not requested, so it belongs to another request.
-    #[error("the answer contains register {register}, which was not requested")]
-    NotRequested {
-        /// The register.
-        register: RegisterId,
-    },
-    /// The answer contains a register twice.
-    #[error("the answer contains register {register} twice")]
-    Duplicate {
-        /// The register.
-        register: RegisterId,
-    },
-}
-
-/// Builds the complete frame of a request.
-#[must_use]
-pub fn emit_request<C: Command>(address: Address, command: &C) -> Vec<u8> {
-    let mut data = Vec::new();
-    command.emit_data(&mut data);
-    datalink::emit(Direction::ToMeter, Packet { address, cid: C::CID, data: &data })
-}
 
 /// Requests the meter type and software revision (5512-447 M1 p.15-16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetType;
+
+impl sealed::Sealed for GetType {}
 
 impl Command for GetType {
     const CID: Cid = Cid::GET_TYPE;
@@ -190,6 +89,8 @@ impl fmt::Display for SoftwareRevision {
 /// Requests the serial number (5512-447 M1 p.17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetSerialNo;
+
+impl sealed::Sealed for GetSerialNo {}
 
 impl Command for GetSerialNo {
     const CID: Cid = Cid::GET_SERIAL_NO;
@@ -325,6 +226,8 @@ impl GetRegister {
     }
 }
 
+impl sealed::Sealed for GetRegister {}
+
 impl Command for GetRegister {
     const CID: Cid = Cid::GET_REGISTER;
     type Answer = Vec<RegisterValue>;
@@ -414,6 +317,8 @@ pub enum Request {
     GetSerialNo,
     /// [`GetRegister`]
     GetRegister(GetRegister),
+    /// A request to the [logger](crate::logger)
+    Logger(LoggerRequest),
 }
 
 /// Why a meter does not answer a request.
@@ -446,24 +351,13 @@ impl Request {
                 Err(RequestError::Data { cid, length: data.len() })
             }
             Cid::GET_REGISTER => GetRegister::parse(data).map(Self::GetRegister),
+            Cid::LOGGER => match LoggerRequest::parse(data) {
+                Some(request) => Ok(Self::Logger(request)),
+                None => Err(RequestError::Data { cid, length: data.len() }),
+            },
             _ => Err(RequestError::Unknown { cid }),
         }
     }
-}
-
-fn exactly<const N: usize>(data: &[u8]) -> Result<[u8; N], AnswerError> {
-    data.try_into().map_err(|_| AnswerError::Length { expected: N, found: data.len() })
-}
-
-fn first_duplicate(registers: &[RegisterId]) -> Option<&RegisterId> {
-    let mut rest = registers;
-    while let Some((first, after)) = rest.split_first() {
-        if after.contains(first) {
-            return Some(first);
-        }
-        rest = after;
-    }
-    None
 }
 
 #[cfg(test)]
@@ -474,6 +368,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::datalink::Address;
     use crate::number::SignExponent;
     use crate::unit::Unit;
 
