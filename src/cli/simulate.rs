@@ -22,8 +22,8 @@ use logging;
 use meter::RunsAs;
 use meter::cause::{Cause, shortage_hint};
 use simulator::{
-    Behaviour, EnergyUnit, Fault, FaultRate, FaultRateError, Faults, Model, Registers,
-    RegistersError, Simulator,
+    Behaviour, EnergyUnit, Fault, FaultRate, FaultRateError, Faults, Logs, Model, Registers,
+    RegistersError, Simulator, SummerStamp,
 };
 
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", long_help = registers_help())]
     registers: Option<PathBuf>,
     /// The unit in which the meter counts energy. The amount of energy stays the same, for example
-    /// 1.000 MWh instead of 1000 kWh. Default: kWh, or MWh for the models 403 and 603
+    /// 1.000 MWh instead of 1000 kWh. Default: kWh, or MWh for the models 303, 403 and 603
     #[arg(long, value_name = "UNIT", value_parser = energy_units())]
     energy_unit: Option<EnergyUnit>,
     /// Send at the speed of a serial line, like 1200. Default: answers are sent at once
@@ -74,6 +74,7 @@ fn models() -> impl TypedValueParser<Value = Model> {
     let value = |model: Model| {
         let others: &[&'static str] = match model {
             Model::Generic => &[],
+            Model::Multical303 => &["mc303", "multical303"],
             Model::Multical402 => &["mc402", "multical402"],
             Model::Multical403 => &["mc403", "multical403"],
             Model::Multical603 => &["mc603", "multical603"],
@@ -190,9 +191,16 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<()> {
     };
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let faults = Faults::from_rates(seed, &args.faults);
+    let energy = args.energy_unit.or(model.energy_unit()).unwrap_or(EnergyUnit::KilowattHour);
+    // The registers of a file alone are those of no model.
+    let is_model = args.model.is_some() || args.registers.is_none();
+    let logs = Logs::model(model, energy, SummerStamp::Standard).filter(|_| is_model);
     with_signals_alone(async |stop| {
         let (_keep, registers) = watch::channel(registers);
         let mut meter = Simulator::new(registers, behaviour);
+        if let Some(logs) = logs {
+            meter = meter.with_logs(logs);
+        }
         if let Some(faults) = faults {
             writeln!(io::stdout(), "Random faults use `--seed {seed}`.")?;
             meter = meter.with_faults(faults);
@@ -322,7 +330,7 @@ mod tests {
             ("--fault noises=5%", "flipped-bits, dropped-byte, doubled-byte, truncated, noise"),
             ("--fault noise=0.05%", "in steps of `0.1%`"),
             ("--seed 1", "--fault <FAULT=RATE>"),
-            ("--model 404", "[possible values: generic, 402, 403, 603, 21]"),
+            ("--model 404", "[possible values: generic, 303, 402, 403, 603, 21]"),
             ("--registers /nowhere/registers.yaml", "cannot read /nowhere/registers.yaml"),
         ] {
             let error = simulated(line).unwrap_err();

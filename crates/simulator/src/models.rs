@@ -22,6 +22,8 @@ use crate::registers::{EnergyUnit, Registers};
 pub enum Model {
     /// No particular meter: every value that the older Python program could read.
     Generic,
+    /// MULTICAL 303: the registers of a 603, without its fault.
+    Multical303,
     /// MULTICAL 402: every value in 4 bytes except the info code; answers leave out registers that
     /// it does not have.
     Multical402,
@@ -37,14 +39,21 @@ pub enum Model {
 
 impl Model {
     /// All models.
-    pub const ALL: [Self; 5] =
-        [Self::Generic, Self::Multical402, Self::Multical403, Self::Multical603, Self::Multical21];
+    pub const ALL: [Self; 6] = [
+        Self::Generic,
+        Self::Multical303,
+        Self::Multical402,
+        Self::Multical403,
+        Self::Multical603,
+        Self::Multical21,
+    ];
 
     /// The name that a user writes, like `403`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Generic => "generic",
+            Self::Multical303 => "303",
             Self::Multical402 => "402",
             Self::Multical403 => "403",
             Self::Multical603 => "603",
@@ -59,17 +68,21 @@ impl Model {
             Self::Generic => {
                 "No particular meter: every value that the older Python program could read"
             }
+            Self::Multical303 => {
+                "MULTICAL 303: the registers of a 603, without its fault; keeps logs of hours, days, \
+                 months and years"
+            }
             Self::Multical402 => {
                 "MULTICAL 402: every value in 4 bytes except the info code; answers leave out \
                  registers that it does not have"
             }
             Self::Multical403 => {
                 "MULTICAL 403: falls silent when it is asked for register 96 or 155; its \
-                 high-resolution energy restarts from zero at 10,000,000 Wh"
+                 high-resolution energy restarts from zero at 10,000,000 Wh; keeps logs"
             }
             Self::Multical603 => {
                 "MULTICAL 603: times in 7 bytes, text, a 32-bit info code, cooling energy; its \
-                 sensor t3 is broken"
+                 sensor t3 is broken; keeps logs"
             }
             Self::Multical21 => {
                 "MULTICAL 21, a water meter, behind an optical head that sends each request back"
@@ -90,7 +103,9 @@ impl Model {
         match self {
             Self::Generic | Self::Multical402 => Some(EnergyUnit::KilowattHour),
             // Captured frames of a 403 have this unit, and users of a 603 report it.
-            Self::Multical403 | Self::Multical603 => Some(EnergyUnit::MegawattHour),
+            Self::Multical303 | Self::Multical403 | Self::Multical603 => {
+                Some(EnergyUnit::MegawattHour)
+            }
             Self::Multical21 => None,
         }
     }
@@ -101,9 +116,19 @@ impl Registers {
     /// the unit of energy.
     #[must_use]
     pub fn model(model: Model, energy: EnergyUnit, minutes: u32) -> Self {
-        let house = House { minutes, energy };
         match model {
             Model::Generic => Self::example(energy, minutes),
+            _ => Self::of_house(model, energy, minutes.into()),
+        }
+    }
+
+    /// The registers of a model, some minutes after or before the start of the simulation. Those of
+    /// the generic model do not change.
+    pub(crate) fn of_house(model: Model, energy: EnergyUnit, minutes: i64) -> Self {
+        let house = House { minutes, energy };
+        match model {
+            Model::Generic => Self::example(energy, 0),
+            Model::Multical303 => multical_303(&house),
             Model::Multical402 => multical_402(&house),
             Model::Multical403 => multical_403(&house),
             Model::Multical603 => multical_603(&house),
@@ -322,6 +347,24 @@ fn multical_603(house: &House) -> Registers {
     registers
 }
 
+/// A MULTICAL 303: the same generation as a 603 (jktjkt/PyKMP has one table for both). It has no
+/// third sensor that could be broken.
+fn multical_303(house: &House) -> Registers {
+    let mut registers = multical_603(house);
+    let of_303 = identified(0x0303, 40_127_856);
+    (registers.meter_type, registers.serial) = (of_303.meter_type, of_303.serial);
+    let type_number = registers.type_number();
+    registers.values.remove(&RegisterId::new(88));
+    registers.fill(&[
+        (99, number(0), 4),
+        (369, number(0), 4),
+        (404, type_number, 4),
+        (1001, number(40_127_856), 4),
+        (1005, type_number, 4),
+    ]);
+    registers
+}
+
 /// A MULTICAL 21: the registers, units and lengths of captured frames (Google Groups sonoffusers,
 /// thread aYmxherLsOU; bsdphk/PyKamstrup pull 6). The hour counter is a plain number.
 fn multical_21(house: &House) -> Registers {
@@ -341,28 +384,28 @@ fn multical_21(house: &House) -> Registers {
 }
 
 /// A house in winter: 6 kW and 128 l/h, from 7:00 on Monday, 23 November 2026. Counters rise as the
-/// mean of the gauges requires.
+/// mean of the gauges requires. Before that, which only logs show, they rose more slowly.
 struct House {
-    minutes: u32,
+    minutes: i64,
     energy: EnergyUnit,
 }
 
 impl House {
     /// A gauge that changes by up to six steps.
     fn wave(&self, start: i64, step: i64) -> i64 {
-        start + i64::from(self.minutes % 7) * step
+        start + self.minutes.rem_euclid(7) * step
     }
 
     fn watt_hours(&self) -> i64 {
-        i64::from(self.minutes) * 107 + 81_947_612
+        self.minutes * if self.minutes < 0 { 40 } else { 107 } + 81_947_612
     }
 
     fn litres(&self) -> i64 {
-        i64::from(self.minutes) * 155 / 60 + 1_917_570
+        (self.minutes * if self.minutes < 0 { 58 } else { 155 }).div_euclid(60) + 1_917_570
     }
 
     fn operating_hours(&self) -> i64 {
-        i64::from(self.minutes / 60) + 54_888
+        self.minutes.div_euclid(60) + 54_888
     }
 
     /// Energy in the unit of the meter; the last digit is rounded down, as in a counter.
@@ -410,7 +453,7 @@ impl House {
 
     fn now(&self) -> DateTime {
         let start = civil::date(2026, 11, 23).at(7, 0, 0, 0);
-        start.checked_add(i64::from(self.minutes).minutes()).unwrap_or(start)
+        start.checked_add(self.minutes.minutes()).unwrap_or(start)
     }
 
     fn clock(&self) -> Content {
@@ -527,7 +570,7 @@ mod tests {
 
     #[test]
     fn every_value_of_a_model_has_a_meaning_and_none_is_lost() {
-        for (model, count) in Model::ALL.into_iter().zip([32, 54, 36, 66, 9]) {
+        for (model, count) in Model::ALL.into_iter().zip([32, 65, 54, 36, 66, 9]) {
             for energy in UNITS {
                 for minutes in [0, 1, 1_000, LONG] {
                     let registers = Registers::model(model, energy, minutes);

@@ -116,6 +116,12 @@ impl LogAnswer {
         self.info
     }
 
+    /// Whether the answer has no entries of the log.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        matches!(self.content, Content::Nothing { .. })
+    }
+
     /// The entries, the newest first. There are none if the info says that they mean nothing.
     #[must_use]
     pub fn entries(&self) -> Vec<LogEntry> {
@@ -177,10 +183,10 @@ impl LogAnswer {
         let first = LogId::new(u32::from_be_bytes([f3, f2, f1, f0]));
         let newest = LogId::new(u32::from_be_bytes([n3, n2, n1, n0]));
         let info = LogInfo::from_bits(u16::from_be_bytes([i1, i0]));
-        if !info.has_entries() {
+        if !info.has_entries() || entries == 0 {
             return Ok(Self::nothing(info, first, newest, entries, registers, rest.to_vec()));
         }
-        if entries == 0 || entries > selection.entries() {
+        if entries > selection.entries() {
             return Err(AnswerError::Entries { asked: selection.entries(), found: entries });
         }
         let older = u32::from(entries).saturating_sub(1);

@@ -45,7 +45,7 @@ impl Command for GetLogIdPastAbs {
     fn parse_answer(&self, data: &[u8]) -> Result<LogAnswer, AnswerError> {
         let answer = LogAnswer::parse(data, Self::SUB_COMMAND, &self.selection)?;
         let found = answer.first();
-        let is_it = found == self.from || (!answer.info().has_entries() && found == LogId::new(0));
+        let is_it = found == self.from || (answer.is_empty() && found == LogId::new(0));
         if is_it { Ok(answer) } else { Err(AnswerError::OtherEntry { asked: self.from, found }) }
     }
 

@@ -156,6 +156,10 @@ fn an_empty_log_gives_no_entry_of_zeros() {
     let by_id = from(7, 24, &[60]);
     let sent = by_id.emit_answer(&LogAnswer::empty(&[value(60, &[0; 4])]));
     assert_eq!(by_id.parse_answer(&sent).unwrap().entries(), vec![]);
+    // Also if the meter does not say why it gives nothing.
+    let nothing = LogAnswer::refusal(LogInfo::UNSUPPORTED_REGISTER, LogId::new(7), LogId::new(9));
+    let found = by_id.parse_answer(&by_id.emit_answer(&nothing)).unwrap();
+    assert!(found.is_empty() && found.entries().is_empty());
     let refused = LogAnswer::refusal(LogInfo::OUT_OF_RANGE, LogId::new(7), LogId::new(9));
     let found = by_id.parse_answer(&by_id.emit_answer(&refused)).unwrap();
     assert_eq!((found.info(), found.entries()), (LogInfo::OUT_OF_RANGE, vec![]));

@@ -138,7 +138,7 @@ pub enum AnswerError {
         /// The id of the answer's first entry.
         found: LogId,
     },
-    /// The answer has no log entry, or more than were requested.
+    /// The answer has more log entries than were requested.
     #[error("the answer has {found} log entries, but {asked} were requested")]
     Entries {
         /// The number of entries in the request.

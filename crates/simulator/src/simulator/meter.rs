@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kmp::datalink::{self, Address, Packet};
@@ -18,6 +19,7 @@ use tracing::debug;
 use super::pty::Pty;
 use super::wire::{Parcel, Wire};
 use crate::faults::{Faults, Piece};
+use crate::logs::Logs;
 use crate::registers::Registers;
 
 /// The pause between two checks of a pseudo-terminal that nobody has open.
@@ -40,19 +42,26 @@ pub struct Simulator {
     registers: watch::Receiver<Registers>,
     behaviour: Behaviour,
     faults: Option<Faults>,
+    logs: Option<Arc<Logs>>,
 }
 
 impl Simulator {
     /// Creates a meter with these registers, which may change while it runs.
     #[must_use]
     pub fn new(registers: watch::Receiver<Registers>, behaviour: Behaviour) -> Self {
-        Self { registers, behaviour, faults: None }
+        Self { registers, behaviour, faults: None, logs: None }
     }
 
     /// Adds faults to the meter. Each of the `serve` methods begins with the first fault.
     #[must_use]
     pub fn with_faults(self, faults: Faults) -> Self {
         Self { faults: Some(faults), ..self }
+    }
+
+    /// Adds logs. A meter without logs does not answer requests for them.
+    #[must_use]
+    pub fn with_logs(self, logs: Logs) -> Self {
+        Self { logs: Some(Arc::new(logs)), ..self }
     }
 
     /// Serves one connection after the other, like a serial server. The rest of an answer goes to
@@ -214,8 +223,7 @@ impl Simulator {
                     ids.filter_map(|id| registers.values.get(id).cloned()).collect();
                 GetRegister::emit_answer(&values)
             }
-            // It has no logs.
-            Request::Logger(_) => return None,
+            Request::Logger(request) => self.logs.as_ref()?.answer(&request)?,
         };
         Some(datalink::emit(Direction::FromMeter, Packet { data: &data, ..packet }))
     }
