@@ -89,7 +89,7 @@ fn place(board: &Board, handle: &MeterHandle, number: usize) -> Result<(), HttpR
                 placement.running = false;
             }
         }),
-        Step::Scanning(_) | Step::Scanned(_) => {}
+        Step::Scanning(_) | Step::Scanned(_) | Step::Logging(_) | Step::Logged(_) => {}
     };
     handle.send(Job::placement(tell)).map_err(|_| BUSY)
 }
@@ -137,7 +137,7 @@ fn scan(board: &Board, handle: &MeterHandle, search: Search) -> Result<(), HttpR
                 scan.running = false;
             }
         }),
-        Step::Asked(_) => {}
+        Step::Asked(_) | Step::Logging(_) | Step::Logged(_) => {}
     };
     handle.send(Job::scan(registers, tell)).map_err(|_| BUSY)
 }

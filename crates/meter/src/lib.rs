@@ -17,6 +17,7 @@
 //! | [`reading`] | the value of a register, or why it has none |
 //! | [`identity`] | which model the meter is, and whether another one has taken its place |
 //! | [`condition`] | what the meter's info code means, and which readings a fault makes invalid |
+//! | [`logger`] | reads the meter's own logs of hours, days, months and years |
 //! | [`highres`] | completes energy registers that wrap |
 //! | `plausibility`, `consistency` | which readings are doubtful, so that the values must be read again |
 //! | [`poll`] | decides when to read which registers; [`poll::Reader`] reads on demand |
@@ -97,6 +98,7 @@ pub mod find;
 pub mod highres;
 pub mod hosts;
 pub mod identity;
+pub mod logger;
 pub mod news;
 mod plausibility;
 pub mod poll;

@@ -1,6 +1,6 @@
-//! Jobs for the polling task: an immediate poll, the placement aid for the optical head, and a scan
-//! for registers. Other tasks hand these jobs to the polling task, because only the polling task
-//! uses the meter's port.
+//! Jobs for the polling task: an immediate poll, the placement aid for the optical head, a scan for
+//! registers, and the reading of a log. Other tasks hand these jobs to the polling task, because
+//! only the polling task uses the meter's port.
 
 use std::fmt;
 use std::pin::pin;
@@ -14,11 +14,13 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::explanation::Explanation;
+use super::logs::{LogRead, LogWork};
 use super::memory::Memory;
 use super::outcome::PollError;
 use super::plan::Plan;
 use super::reader::{Progress, Scan, Scanned};
 use crate::client::{Meter, NoAnswer, RequestError, Tries};
+use crate::logger::{LogReading, LogStep};
 use crate::transport::{Open, Stream};
 
 /// How long the placement aid runs. It keeps the meter awake, which costs its battery.
@@ -97,6 +99,8 @@ impl fmt::Debug for Job {
 enum Kind {
     Placement,
     Scan(Vec<RegisterId>),
+    /// `None` once it has begun.
+    Log(Option<Box<LogReading>>),
 }
 
 /// The progress of a job.
@@ -110,6 +114,10 @@ pub enum Step<'a> {
     Scanning(Progress<'a>),
     /// The scan has ended.
     Scanned(Scanned),
+    /// The reading of a log has made progress.
+    Logging(LogStep<'a>),
+    /// The reading of a log has ended.
+    Logged(LogRead),
     /// The job has ended, whether it succeeded or not. This is always the last step.
     Ended,
 }
@@ -136,6 +144,11 @@ impl Job {
     /// Finds out which of these registers the meter has.
     pub fn scan(registers: Vec<RegisterId>, report: impl FnMut(Step<'_>) + Send + 'static) -> Self {
         Self { kind: Kind::Scan(registers), report: Box::new(report) }
+    }
+
+    /// Reads a log of the meter.
+    pub fn log(reading: LogReading, report: impl FnMut(Step<'_>) + Send + 'static) -> Self {
+        Self { kind: Kind::Log(Some(Box::new(reading))), report: Box::new(report) }
     }
 }
 
@@ -274,10 +287,15 @@ impl RunningJob<'_> {
     }
 
     /// Ends a job that has paused. A scan reports what it has found.
-    pub(super) fn end<O: Open>(mut self, plan: &Plan<O>) {
-        if let (Some(job), Some(Begun::Scan(begun))) = (&mut self.job, self.begun.take()) {
-            let (scan, mut own) = *begun;
-            (job.report)(Step::Scanned(scan.finish(plan, &mut own)));
+    pub(super) fn end<O: Open>(mut self, plan: &Plan<O>, memory: &Memory) {
+        let Some(job) = &mut self.job else { return };
+        match self.begun.take() {
+            Some(Begun::Scan(begun)) => {
+                let (scan, mut own) = *begun;
+                (job.report)(Step::Scanned(scan.finish(plan, &mut own)));
+            }
+            Some(Begun::Log(work)) => (job.report)(Step::Logged(work.finish(plan, memory))),
+            Some(Begun::Placement { .. }) | None => {}
         }
     }
 
@@ -290,7 +308,8 @@ impl RunningJob<'_> {
         share: Share,
     ) -> Outcome {
         let Some(mut job) = self.job.take() else { return Outcome::Ended(false) };
-        let begun = self.begun.take().unwrap_or_else(|| Begun::new(&job.kind, plan));
+        let begun = self.begun.take().or_else(|| Begun::new(&mut job.kind, plan));
+        let Some(begun) = begun else { return Outcome::Ended(false) };
         let both = stop.child_token();
         let (outcome, begun) = {
             let mut work = pin!(begun.work(&mut job.report, plan, memory, &both, share));
@@ -318,11 +337,13 @@ enum Begun {
     },
     /// A scan neither uses nor changes what polls have learned about the meter.
     Scan(Box<(Scan, Memory)>),
+    Log(Box<LogWork>),
 }
 
 impl Begun {
-    fn new<O>(kind: &Kind, plan: &Plan<O>) -> Self {
-        match kind {
+    /// `None` if the job cannot begin a second time.
+    fn new<O>(kind: &mut Kind, plan: &Plan<O>) -> Option<Self> {
+        Some(match kind {
             Kind::Placement => {
                 let now = Instant::now();
                 Self::Placement { end: now.checked_add(PLACEMENT).unwrap_or(now) }
@@ -332,7 +353,8 @@ impl Begun {
                 let scan = Scan::new(registers.clone(), &mut own);
                 Self::Scan(Box::new((scan, own)))
             }
-        }
+            Kind::Log(reading) => Self::Log(Box::new(LogWork::new(*reading.take()?))),
+        })
     }
 
     /// Works until the share is over. Returns what is left of the job, if anything.
@@ -378,6 +400,16 @@ impl Begun {
                 let scanned = scan.finish(plan, &mut own);
                 let answered = scanned.trouble.is_none() && !scanned.readings.is_empty();
                 report(Step::Scanned(scanned));
+                (Outcome::Ended(answered), None)
+            }
+            Self::Log(mut work) => {
+                let progress = |step: LogStep<'_>| report(Step::Logging(step));
+                if !work.run(plan, memory, stop, || share.is_over(true), progress).await {
+                    return (Outcome::Paused(true), Some(Self::Log(work)));
+                }
+                let read = work.finish(plan, memory);
+                let answered = read.trouble.is_none() && read.end.is_some();
+                report(Step::Logged(read));
                 (Outcome::Ended(answered), None)
             }
         }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::diagnose::withhold_spoilt;
 use super::explanation::Explanation;
 use super::extent::Extent;
+use super::logs::{LogRead, LogWork};
 use super::memory::Memory;
 use super::once::poll;
 use super::order::FirstOrder;
@@ -21,6 +22,7 @@ use super::session::Session;
 use crate::client::NoAnswer;
 use crate::condition::is_suspicious;
 use crate::identity::Identity;
+use crate::logger::{LogReading, LogStep};
 use crate::reading::{Missing, Reading};
 use crate::transport::Open;
 
@@ -137,6 +139,19 @@ impl<O: Open> Reader<O> {
         let mut scan = Scan::new(plan.registers.clone(), memory);
         scan.run(plan, memory, stop, || false, progress).await;
         scan.finish(plan, memory)
+    }
+
+    /// Reads a log of the meter. It ends early if `stop` is cancelled or the meter no longer answers.
+    pub async fn read_log(
+        &mut self,
+        reading: LogReading,
+        stop: &CancellationToken,
+        report: impl FnMut(LogStep<'_>),
+    ) -> LogRead {
+        let Self { plan, memory } = self;
+        let mut work = LogWork::new(reading);
+        work.run(plan, memory, stop, || false, report).await;
+        work.finish(plan, memory)
     }
 
     /// The identity of the meter, as far as it is known.

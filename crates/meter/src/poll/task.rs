@@ -196,7 +196,7 @@ impl<'a, O: Open> Task<'a, O> {
                 biased;
                 () = self.stop.cancelled() => return ControlFlow::Break(()),
                 () = cancel.cancelled() => {
-                    job.end(&self.plan);
+                    job.end(&self.plan, self.memory);
                     return ControlFlow::Continue(());
                 }
                 turn = self.plan.port.acquire() => turn,

@@ -1,10 +1,15 @@
 //! The placement aid and scans through the polling task.
 
+use std::collections::BTreeMap;
+
+use kmp::logger::Log;
 use kmp::message::SerialNumber;
+use simulator::{Logs, Model as Simulated, SummerStamp};
 
 use super::sharing::{Clock, SLOW, Server};
 use super::*;
 use crate::client::Traffic;
+use crate::logger::{LogReading, LogStep};
 
 /// The steps that a job reported, with the seconds since the start.
 pub(super) type Steps = Arc<Mutex<Vec<(u64, String)>>>;
@@ -23,6 +28,10 @@ pub(super) fn recorder() -> (Steps, impl FnMut(Step<'_>) + Send + 'static) {
                 Step::Scanned(scanned) => {
                     format!("{} found, {}", scanned.present().len(), scanned.complete)
                 }
+                Step::Logging(LogStep::Begins(extent)) => format!("{} entries", extent.entries),
+                Step::Logging(LogStep::Read(entries)) => format!("{} read", entries.len()),
+                Step::Logging(LogStep::Known(_)) => "known".to_owned(),
+                Step::Logged(read) => format!("{:?}", read.end),
                 Step::Ended => "ended".to_owned(),
             };
             steps.lock().unwrap().push((start.elapsed().as_secs(), words));
@@ -368,4 +377,90 @@ async fn a_job_ends_when_its_meter_is_no_longer_polled() {
     let (late, record) = recorder();
     assert_eq!(handle.send(Job::placement(record)), Err(Busy));
     assert_eq!((early.lock().unwrap().len(), late.lock().unwrap().len()), (0, 0));
+}
+
+/// A meter with logs, on a line of 1200 baud.
+struct WithLogs;
+
+impl Open for WithLogs {
+    async fn open(&self) -> Result<Box<dyn Stream>, OpenError> {
+        let (near, far) = duplex(1024);
+        let (model, energy) = (Simulated::Multical603, EnergyUnit::MegawattHour);
+        let registers = watch::channel(Registers::model(model, energy, 0)).1;
+        let behaviour = Behaviour { line: Some(Line::new(1200)), ..Behaviour::default() };
+        let logs = Logs::model(model, energy, SummerStamp::Standard).unwrap();
+        let meter = Simulator::new(registers, behaviour).with_logs(logs);
+        tokio::spawn(async move { meter.serve(far).await });
+        Ok(Box::new(near))
+    }
+}
+
+/// The log takes a minute and a half, so three polls are due meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_log_lets_polls_have_their_turn() {
+    let plan = plan("energy power", vec![]);
+    let Plan { line, registers, .. } = plan;
+    let plan = Plan {
+        port: WithLogs,
+        port_name: "logs".to_owned(),
+        line,
+        registers,
+        together: Vec::new(),
+        optional: Vec::new(),
+        version: Version::Auto,
+        interval: Duration::from_secs(30),
+        slow_interval: None,
+        runs_as: RunsAs::Program,
+    };
+    let mut polling = Polling::start(plan);
+    let (_, first) = polling.next().await;
+    assert_eq!(first.readings.len(), 2);
+    let (steps, record) = recorder();
+    let wanted = [60, 68, 97, 110].map(RegisterId::new).to_vec();
+    let reading = LogReading::new(Log::Day, wanted, BTreeMap::new());
+    polling.handle.send(Job::log(reading, record)).unwrap();
+    for turn in 1..=3 {
+        let (at, result) = polling.next().await;
+        // A piece takes five seconds.
+        assert!((turn * 30..turn * 30 + 7).contains(&at), "{at}");
+        assert_eq!(result.readings.len(), 2);
+    }
+    while all_of(&steps, "ended").is_empty() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let words: Vec<_> = steps.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
+    assert_eq!(words.first().map(String::as_str), Some("taken"));
+    assert_eq!(words[1], "460 entries");
+    assert_eq!(all_of(&steps, "24 read").len(), 19);
+    assert_eq!(words[words.len() - 3..], ["4 read", "Some(Complete)", "ended"]);
+    polling.ended().await;
+}
+
+/// A log that is cancelled between two pieces reports that it has ended.
+#[tokio::test(start_paused = true)]
+async fn a_log_can_be_cancelled() {
+    let plan = Plan {
+        port: WithLogs,
+        port_name: "logs".to_owned(),
+        line: Line::new(1200),
+        registers: vec![RegisterId::new(60)],
+        together: Vec::new(),
+        optional: Vec::new(),
+        version: Version::Auto,
+        interval: Duration::from_secs(300),
+        slow_interval: None,
+        runs_as: RunsAs::Program,
+    };
+    let mut polling = Polling::start(plan);
+    polling.next().await;
+    let (steps, record) = recorder();
+    let reading = LogReading::new(Log::Day, vec![RegisterId::new(60)], BTreeMap::new());
+    polling.handle.send(Job::log(reading, record)).unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    polling.handle.cancel();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let words: Vec<_> = steps.lock().unwrap().iter().map(|(_, words)| words.clone()).collect();
+    assert_eq!(words[words.len() - 2..], ["None", "ended"]);
+    assert!((2..19).contains(&all_of(&steps, "24 read").len()), "{words:?}");
+    polling.ended().await;
 }
