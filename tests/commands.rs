@@ -19,7 +19,7 @@ use kmp::value::RegisterValue;
 use rumqttc::mqttbytes::v4::{ConnAck, Packet, PubAck, Publish, SubAck, UnsubAck};
 use rumqttc::{ConnectReturnCode, QoS, SubscribeReasonCode};
 use rust_decimal::Decimal;
-use simulator::{Behaviour, EnergyUnit, Registers, Simulator};
+use simulator::{Behaviour, EnergyUnit, Logs, Model, Registers, Simulator, SummerStamp};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -67,6 +67,69 @@ async fn meter(registers: Registers, behaviour: Behaviour) -> Meter {
         Simulator::new(registers, behaviour).serve_tcp(listener).await.unwrap();
     });
     Meter { port, _registers: sender, _serving: serving }
+}
+
+/// A simulated model, with its logs if `has_logs`.
+async fn model(model: Model, has_logs: bool) -> Meter {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = format!("socket://{}", listener.local_addr().unwrap());
+    let energy = model.energy_unit().unwrap();
+    let (sender, registers) = watch::channel(Registers::model(model, energy, 0));
+    let mut simulator = Simulator::new(registers, Behaviour::default());
+    if has_logs {
+        let logs = Logs::model(model, energy, SummerStamp::Standard).unwrap();
+        simulator = simulator.with_logs(logs);
+    }
+    let mut serving = JoinSet::new();
+    serving.spawn(async move { simulator.serve_tcp(listener).await.unwrap() });
+    Meter { port, _registers: sender, _serving: serving }
+}
+
+/// Runs it with a folder for the program's state.
+async fn run_keeping(state: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kamstrup2mqtt"));
+    command.args(arguments).env_clear().env("KAMSTRUP2MQTT_CONTAINER", "false");
+    command.env("STATE_DIRECTORY", state).current_dir(state).stdin(Stdio::null());
+    output_of(&mut command, PATIENCE).await
+}
+
+#[tokio::test]
+async fn history_prints_a_log_and_asks_for_nothing_twice() {
+    let meter = model(Model::Multical603, true).await;
+    let state = TempDir::new().unwrap();
+    let history = async |more: &[&str]| {
+        let arguments = [&["history", "--port", &meter.port, "--log", "year"][..], more].concat();
+        run_keeping(state.path(), &arguments).await
+    };
+    insta::assert_snapshot!("history", seen(&history(&[]).await, &meter.port));
+    let again = history(&["--csv"]).await;
+    insta::assert_snapshot!("history_again", seen(&again, &meter.port));
+    let json = json(&history(&["--json"]).await);
+    assert_eq!((&json["log"], &json["complete"]), (&"year".into(), &true.into()));
+    assert_eq!(json["meter"]["serial_number"], "80713078");
+    assert_eq!(json["entries"].as_array().unwrap().len(), 3);
+    assert_eq!(json["entries"][2]["until"], "2026-01-01T00:00:04");
+    let from = history(&["--csv", "--from", "2025-01-01"]).await;
+    let lines = String::from_utf8(from.stdout).unwrap().lines().count();
+    assert_eq!(lines, 1 + 2);
+}
+
+#[tokio::test]
+async fn history_says_which_meters_do_not_give_their_log() {
+    let (older, silent) =
+        tokio::join!(model(Model::Multical402, false), model(Model::Multical403, false));
+    let state = TempDir::new().unwrap();
+    let arguments = ["history", "--port", &older.port];
+    let no_way = run_keeping(state.path(), &arguments).await;
+    insta::assert_snapshot!("history_no_way", seen(&no_way, &older.port));
+    let arguments = ["history", "--port", &silent.port];
+    let not_given = run_keeping(state.path(), &arguments).await;
+    insta::assert_snapshot!("history_not_given", seen(&not_given, &silent.port));
+    let refused = run_keeping(state.path(), &arguments).await;
+    insta::assert_snapshot!("history_refused", seen(&refused, &silent.port));
+    let arguments = ["history", "--port", &silent.port, "--again"];
+    let asked_again = run_keeping(state.path(), &arguments).await;
+    assert_eq!(seen(&asked_again, &silent.port), seen(&not_given, &silent.port));
 }
 
 fn row(id: u16, unit: Unit, number: i64, length: u8) -> RegisterValue {
@@ -514,7 +577,7 @@ async fn no_command_shows_the_key_of_a_node() {
 #[tokio::test]
 async fn help_reads_well() {
     let mut help = String::new();
-    for command in ["", "check", "read", "info", "scan", "registers", "simulate"] {
+    for command in ["", "check", "read", "info", "scan", "history", "registers", "simulate"] {
         let arguments: Vec<&str> =
             [command, "--help"].into_iter().filter(|s| !s.is_empty()).collect();
         let output = run(&arguments).await;

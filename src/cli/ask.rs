@@ -207,11 +207,11 @@ impl MeterJson {
 /// A value in JSON: a number with all its digits, or a text.
 #[derive(Debug, Serialize)]
 pub(super) struct ValueJson {
-    register: u16,
-    value: Box<RawValue>,
-    unit: Option<&'static str>,
+    pub(super) register: u16,
+    pub(super) value: Box<RawValue>,
+    pub(super) unit: Option<&'static str>,
     /// The register's bytes in the answer: id, unit, length, sign and exponent, mantissa.
-    raw: String,
+    pub(super) raw: String,
 }
 
 /// A register without a value in JSON.

@@ -8,6 +8,7 @@ mod error;
 mod find;
 mod forget;
 mod health;
+mod history;
 mod info;
 mod page_address;
 mod read;
@@ -56,6 +57,8 @@ enum Command {
     Find(find::Arguments),
     /// Find out which values (registers) the meter has; this takes a few minutes
     Scan(scan::Arguments),
+    /// Read what the meter has logged: hours, days, months or years
+    History(history::Arguments),
     /// List the known registers
     Registers(registers::Arguments),
     /// Remove this program's entities from Home Assistant, and its messages from the broker
@@ -100,6 +103,7 @@ pub fn run() -> ExitCode {
         Some(Command::Info(args)) => info::run(args),
         Some(Command::Find(args)) => find::run(args),
         Some(Command::Scan(args)) => scan::run(args),
+        Some(Command::History(args)) => history::run(args),
         Some(Command::Registers(args)) => registers::run(args),
         Some(Command::Forget(args)) => forget::run(args),
         Some(Command::Health(args)) => health::run(args),
@@ -131,6 +135,7 @@ impl Cli {
             Command::Info(args) => args.target.config(),
             Command::Find(args) => (&mut args.config, None),
             Command::Scan(args) => args.target.config(),
+            Command::History(args) => args.target.config(),
             Command::Forget(args) => (&mut args.config, None),
             Command::Health(args) => (&mut args.config, None),
             Command::Registers(args) => args.config(),

@@ -1,0 +1,269 @@
+//! `kamstrup2mqtt history`: the meter's own logs of hours, days, months and years.
+
+mod kept;
+mod shown;
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use jiff::civil::Date;
+use kmp::logger::{Log, LogEntry};
+use kmp::register::RegisterId;
+
+use self::kept::Kept;
+use self::shown::Shown;
+use super::ask::{Target, complain, print, print_json, waiting_for};
+use super::signals::with_signals;
+use crate::config;
+use crate::history_file;
+use meter::duration;
+use meter::identity::Identity;
+use meter::logger::{Access, LogEnd, LogExtent, LogReading, LogStamp, LogStep, poll_awake};
+use meter::poll::{Extent, LogRead};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The log to read
+    #[arg(long, value_enum, default_value = "month")]
+    log: Which,
+    /// The date of the oldest entry to read, like 2025-10-01. Default: all entries
+    #[arg(long, value_name = "DATE")]
+    from: Option<Date>,
+    /// Print CSV, for spreadsheets
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    /// Ask a meter that did not answer such a request before
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    pub(super) target: Target,
+}
+
+/// A log that can be read.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Which {
+    Hour,
+    Day,
+    Month,
+    Year,
+}
+
+impl Which {
+    const fn log(self) -> Log {
+        match self {
+            Self::Hour => Log::Hour,
+            Self::Day => Log::Day,
+            Self::Month => Log::Month,
+            Self::Year => Log::Year,
+        }
+    }
+
+    /// The counters that are read, as far as the log has them. E8 and E9 give mean temperatures,
+    /// which take too long to read for each hour.
+    fn registers(self) -> Vec<RegisterId> {
+        let registers: &[u16] = match self {
+            Self::Hour => &[60, 68],
+            Self::Day | Self::Month | Self::Year => &[60, 68, 97, 110],
+        };
+        registers.iter().map(|id| RegisterId::new(*id)).collect()
+    }
+}
+
+pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
+    let mut asking = args.target.resolve()?;
+    let polled = std::mem::replace(&mut asking.plan.registers, vec![RegisterId::new(60)]);
+    let line = asking.plan.line;
+    let (meter, reader, waiting) = asking.reader();
+    let mut reader = reader.finding_out(Extent::Identity);
+    let mut code = ExitCode::FAILURE;
+    with_signals(async |stop| {
+        let asked = waiting_for(&waiting, reader.read(&stop)).await;
+        let identity = asked.identity;
+        let Some(serial) = identity.serial else {
+            match &asked.trouble {
+                Some(trouble) => complain(trouble, &meter),
+                None => say("error: The meter did not send its serial number."),
+            }
+            return Ok(());
+        };
+        if Access::of(&identity.models) == Access::NoWay {
+            say(&no_way(&identity));
+            return Ok(());
+        }
+        let folder = history_file::folder(std::env::var_os);
+        let mut kept = Kept::of(folder, serial, args.log.log());
+        if kept.is_refused() && !args.again {
+            say(&refused_before(&identity));
+            return Ok(());
+        }
+        let reading = LogReading::new(args.log.log(), args.log.registers(), kept.entries());
+        let mut entries: Vec<LogEntry> = Vec::new();
+        let report = |step: LogStep<'_>| match step {
+            LogStep::Begins(extent) => {
+                say(&before(args.log, extent, poll_awake(line, polled.len())));
+            }
+            LogStep::Known(entry) => entries.push(entry.clone()),
+            LogStep::Read(read) => {
+                if let Err(warning) = kept.add(read) {
+                    say(&warning);
+                }
+                entries.extend_from_slice(read);
+            }
+        };
+        let read = reader.read_log(reading.with_from(args.from), &stop, report).await;
+        if let Some(LogEnd::NotGiven) = read.end {
+            kept.refuse();
+        } else if !entries.is_empty() {
+            kept.answer();
+        }
+        entries.retain(|entry| is_wanted(entry, args.from));
+        let is_complete =
+            matches!(read.end, Some(LogEnd::Complete | LogEnd::Reached | LogEnd::Empty));
+        let shown = Shown::new(&entries);
+        if args.target.json {
+            print_json(&shown.json(&identity, &meter, args.log.log(), is_complete)?)?;
+        } else if args.csv {
+            print(&shown.csv())?;
+        } else if !entries.is_empty() {
+            print(&shown.table())?;
+        }
+        report_end(&read, &meter, &identity);
+        if is_complete || !entries.is_empty() && read.trouble.is_none() {
+            code = ExitCode::SUCCESS;
+        }
+        Ok(())
+    })?;
+    Ok(code)
+}
+
+fn is_wanted(entry: &LogEntry, from: Option<Date>) -> bool {
+    let at = LogStamp::of(&entry.values).and_then(LogStamp::written);
+    from.is_none_or(|from| at.is_none_or(|at| at.date() >= from))
+}
+
+/// On standard error. If even this cannot be written, there is nothing left to do.
+fn say(words: &str) {
+    let _ = writeln!(io::stderr().lock(), "{words}");
+}
+
+/// What the reading costs the meter, before it begins.
+fn before(log: Which, extent: &LogExtent, poll: Duration) -> String {
+    let log = log.log();
+    let all = extent.newest.get().saturating_sub(extent.oldest.get()).saturating_add(1);
+    let mut words = format!("The {log} log of the meter has {}.", count(all, "entry", "entries"));
+    if extent.entries == 0 {
+        let _ = write!(words, " All of them were read before.");
+        return words;
+    }
+    if extent.entries < all {
+        let _ = write!(words, " Read before: {}.", all.saturating_sub(extent.entries));
+    }
+    let polls = extent.awake.as_millis().div_ceil(poll.as_millis().max(1));
+    let _ = write!(
+        words,
+        " Reading {} keeps the meter awake for {}, as long as {} of the configured values. Ctrl-C \
+         stops it, and the next run continues where it stopped.",
+        count(extent.entries, "entry", "entries"),
+        duration::words(Duration::from_secs(extent.awake.as_secs().saturating_add(1))),
+        count(u32::try_from(polls).unwrap_or(u32::MAX), "poll", "polls"),
+    );
+    words
+}
+
+fn count(number: u32, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
+fn no_way(identity: &Identity) -> String {
+    format!(
+        "error: No public way to read the log of a {} is known.\nhint: If the number on the front of \
+         the meter is another one, set `version` to it.",
+        identity.model_name()
+    )
+}
+
+fn refused_before(identity: &Identity) -> String {
+    let serial = identity.serial.map(|serial| serial.to_string()).unwrap_or_default();
+    format!(
+        "error: This meter (serial number {serial}) does not give its log: it did not answer when it \
+         was asked before.\nhint: Add `--again` to ask it once more."
+    )
+}
+
+/// Says why it ended, unless all was read.
+fn report_end(read: &LogRead, meter: &config::Meter, identity: &Identity) {
+    if let Some(trouble) = &read.trouble {
+        complain(trouble, meter);
+    }
+    match &read.end {
+        None if read.trouble.is_none() => {
+            say("Stopped. The next run continues where this one stopped.");
+        }
+        None | Some(LogEnd::Complete | LogEnd::Reached) => {}
+        Some(LogEnd::Empty) => say("The log is empty."),
+        Some(end) => say(&ended(end, identity)),
+    }
+}
+
+fn ended(end: &LogEnd, identity: &Identity) -> String {
+    match end {
+        LogEnd::NotGiven => format!(
+            "error: The {} does not give its log: it answers other requests, but not this one.\nhint: \
+             It is not asked again unless you add `--again`.",
+            identity.model_name()
+        ),
+        LogEnd::OtherMeter(serial) => format!(
+            "error: Another meter answers now, with serial number {serial}.\nhint: Put the head back, \
+             then run the command again."
+        ),
+        LogEnd::Fault { id: Some(id), fault } => {
+            format!("warning: Entry {id} and the older ones were left out: {fault}.")
+        }
+        LogEnd::Fault { id: None, fault } => format!("error: The log cannot be read: {fault}."),
+        LogEnd::Complete | LogEnd::Reached | LogEnd::Empty => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kmp::logger::LogId;
+    use kmp::message::SerialNumber;
+    use kmp::model::Model;
+    use meter::logger::LogFault;
+
+    use super::*;
+
+    #[test]
+    fn what_it_says() {
+        let identity = Identity {
+            models: vec![Model::Multical402],
+            serial: Some(SerialNumber::new(12_345_678)),
+            ..Identity::default()
+        };
+        let extent = |oldest, newest, entries| LogExtent {
+            depth: 460,
+            registers: Vec::new(),
+            oldest: LogId::new(oldest),
+            newest: LogId::new(newest),
+            entries,
+            awake: Duration::from_millis(66_200),
+        };
+        let poll = Duration::from_millis(930);
+        let fault = LogFault::Counter(RegisterId::new(60));
+        let words = [
+            before(Which::Day, &extent(186, 645, 460), poll),
+            before(Which::Day, &extent(186, 645, 1), poll),
+            before(Which::Year, &extent(1, 1, 0), poll),
+            no_way(&identity),
+            refused_before(&identity),
+            ended(&LogEnd::NotGiven, &identity),
+            ended(&LogEnd::OtherMeter(SerialNumber::new(1)), &identity),
+            ended(&LogEnd::Fault { id: Some(LogId::new(612)), fault }, &identity),
+            ended(&LogEnd::Fault { id: None, fault: LogFault::NoDate }, &identity),
+        ];
+        insta::assert_snapshot!(words.join("\n\n"));
+    }
+}
