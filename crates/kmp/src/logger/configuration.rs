@@ -77,8 +77,9 @@ impl Command for GetConfiguration {
         usize::from(u8::MAX).saturating_mul(2).saturating_add(HEAD)
     }
 
-    fn min_answer_data(&self, _begun: &[u8]) -> MinData {
-        MinData::exactly(HEAD)
+    fn min_answer_data(&self, begun: &[u8]) -> MinData {
+        let count = begun.first_chunk::<HEAD>().map_or(0, |&[.., count]| usize::from(count));
+        MinData::exactly(count.saturating_mul(2).saturating_add(HEAD))
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::answer::LogAnswer;
 use super::configuration::GetConfiguration;
 use super::log::{Log, LogId};
-use super::selection::{HEAD, Selection};
+use super::selection::Selection;
 use crate::datalink::Cid;
 use crate::message::command::{AnswerError, Command, MinData, sealed};
 
@@ -53,9 +53,8 @@ impl Command for GetLogIdPastAbs {
         self.selection.max_answer_data()
     }
 
-    /// An answer without entries has no more than the head.
-    fn min_answer_data(&self, _begun: &[u8]) -> MinData {
-        MinData::exactly(HEAD)
+    fn min_answer_data(&self, begun: &[u8]) -> MinData {
+        self.selection.min_answer_data(begun)
     }
 }
 
@@ -103,9 +102,8 @@ impl Command for GetLogLastEntryPastAbs {
         self.selection.max_answer_data()
     }
 
-    /// An answer without entries has no more than the head.
-    fn min_answer_data(&self, _begun: &[u8]) -> MinData {
-        MinData::exactly(HEAD)
+    fn min_answer_data(&self, begun: &[u8]) -> MinData {
+        self.selection.min_answer_data(begun)
     }
 }
 

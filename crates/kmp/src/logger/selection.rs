@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use super::log::Log;
+use super::log::{Log, LogInfo};
 use crate::frame;
-use crate::message::command::first_duplicate;
+use crate::message::command::{MinData, first_duplicate};
 use crate::register::RegisterId;
+use crate::value::RegisterValue;
 
 /// Bytes of an answer before the first entry.
 pub(super) const HEAD: usize = 15;
@@ -118,5 +119,31 @@ impl Selection {
         let values = self.entry_bytes.saturating_mul(self.entries.into());
         let most = frame::MAX_BODY.saturating_sub(4);
         HEAD.saturating_add(first).saturating_add(values).min(most)
+    }
+
+    /// How many data bytes an answer has at least if it begins with these. An answer without
+    /// entries has no more than the head. Otherwise the head says how many registers and entries
+    /// follow, and the first entry how long each value is.
+    pub(super) fn min_answer_data(&self, begun: &[u8]) -> MinData {
+        let head = MinData::exactly(HEAD);
+        let Some((head_bytes, mut rest)) = begun.split_first_chunk::<HEAD>() else { return head };
+        let &[_, _, e1, e0, registers, .., i1, i0] = head_bytes;
+        let (entries, info) = (u16::from_be_bytes([e1, e0]), u16::from_be_bytes([i1, i0]));
+        let has_entries = LogInfo::from_bits(info).has_entries();
+        if !has_entries || entries == 0 || entries > self.entries {
+            return head;
+        }
+        let mut values = 0_usize;
+        for _ in 0..registers {
+            let peeked = RegisterValue::peek(rest);
+            let length = peeked.map_or(Self::REGISTER_HEAD, |(_, length)| length);
+            values = values.saturating_add(length.saturating_sub(Self::REGISTER_HEAD));
+            rest = peeked.and_then(|_| rest.get(length..)).unwrap_or_default();
+        }
+        let first = usize::from(registers).saturating_mul(Self::REGISTER_HEAD);
+        let values = values.saturating_mul(entries.into());
+        let least = HEAD.saturating_add(first).saturating_add(values);
+        // A damaged answer may say that it is longer.
+        MinData::exactly(least.min(self.max_answer_data()))
     }
 }

@@ -8,7 +8,8 @@ use super::*;
 use crate::datalink::{self, Address, Cid, Packet};
 use crate::frame::{Decoder, Event};
 use crate::message::{
-    AnswerError, Command, GetRegister, GetSerialNo, GetType, Request, RequestError, emit_request,
+    AnswerError, Command, GetRegister, GetSerialNo, GetType, MinData, Request, RequestError,
+    emit_request,
 };
 use crate::number::SignExponent;
 use crate::register::RegisterId;
@@ -332,6 +333,46 @@ fn any_entries(registers: Vec<RegisterId>, most: u32) -> impl Strategy<Value = V
     )
 }
 
+/// No beginning of this data says that it is longer, also with the checksum after it.
+fn assert_least<C: Command>(command: &C, data: &[u8]) {
+    let with_checksum = [data, &[0xFF, 0xFF]].concat();
+    let mut before = 0;
+    for end in 0..=with_checksum.len() {
+        let MinData { certain, complete } = command.min_answer_data(&with_checksum[..end]);
+        assert_eq!(certain, complete);
+        assert!((before.min(data.len())..=data.len()).contains(&certain), "{end}: {certain}");
+        before = certain;
+    }
+    assert!(before == data.len() || before == command.max_answer_data());
+}
+
+/// The client sleeps until an answer can be complete.
+#[test]
+fn the_rest_of_an_answer_is_at_least_what_its_head_says() {
+    let command = from(645, 3, &[1003, 60]);
+    let data = command.emit_answer(&answer(645, 3, &[1003, 60]));
+    let least = |begun: &[u8]| command.min_answer_data(begun).certain;
+    // A head of 15, two registers of 9, and two entries of 8.
+    assert_eq!((data.len(), least(&[]), least(&data[..14])), (49, 15, 15));
+    assert_eq!(least(&data[..15]), 15 + 2 * 5);
+    assert_eq!(least(&data[..20]), 15 + 2 * 5 + 3 * 4);
+    assert_eq!((least(&data[..29]), least(&data)), (49, 49));
+    // An empty log, and one entry more than was requested.
+    let empty = command.emit_answer(&LogAnswer::empty(&[value(60, &[0; 4])]));
+    assert_eq!(least(&empty), 15);
+    let mut more = data.clone();
+    more[3] = 4;
+    assert_eq!(least(&more), 15);
+    // A damaged length is no reason to wait longer than an answer can take.
+    let mut longer = data;
+    longer[18] = 255;
+    assert_eq!(least(&longer), command.max_answer_data());
+    let command = GetConfiguration { log: Log::Day };
+    let data = command.emit_answer(&LogConfiguration::new(460, &ids(&[1003, 60])).unwrap());
+    assert_eq!(command.min_answer_data(&data[..14]).certain, 15);
+    assert_eq!(command.min_answer_data(&data[..15]).certain, data.len());
+}
+
 proptest! {
     #[test]
     fn requests_survive_a_round_trip(
@@ -354,6 +395,7 @@ proptest! {
         let configuration = LogConfiguration::new(depth, &ids(&registers)).unwrap();
         let data = command.emit_answer(&configuration);
         prop_assert!(data.len() <= command.max_answer_data());
+        assert_least(&command, &data);
         prop_assert_eq!(command.parse_answer(&data), Ok(configuration));
     }
 
@@ -377,6 +419,7 @@ proptest! {
             (last.emit_answer(&answer), last.parse_answer(&last.emit_answer(&answer))),
         ] {
             prop_assert!(data.len() <= by_id.max_answer_data() || by_id.max_answer_data() == 1020);
+            assert_least(&by_id, &data);
             prop_assert_eq!(parsed.as_ref(), Ok(&answer));
             prop_assert_eq!(parsed.unwrap().entries(), entries.clone());
         }

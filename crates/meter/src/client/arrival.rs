@@ -8,6 +8,7 @@
 //! The answer to a repeated request is as long as the one before, apart from stuffing. A meter omits
 //! registers that it does not have. If the first answer to a request lacks registers, its end is
 //! noticed up to [`AT_ONCE`] bytes late. An answer without any register is noticed at once.
+//! An answer of the logger says itself how long it is.
 
 use std::future::poll_fn;
 use std::io;

@@ -2,6 +2,7 @@ use std::pin::pin;
 
 use kmp::datalink::{Cid, Packet};
 use kmp::line::RESPONSE_TIME;
+use kmp::logger::{GetLogIdPastAbs, Log, LogAnswer, LogEntry, LogId, LogInfo, Selection};
 use kmp::message::{GetRegister, GetSerialNo, GetType, SerialNumber};
 use kmp::number::SignExponent;
 use kmp::register::RegisterId;
@@ -786,7 +787,7 @@ async fn stopping_waits_for_the_answer_under_way_and_sends_nothing_new() {
 
 /// How often a request wakes the processor, and how long it takes, while each of these bytes arrives
 /// at its own time after the request. The same for the next request.
-async fn paced(command: &GetRegister, sent: Vec<(Duration, u8)>) -> [(u32, Duration); 2] {
+async fn paced<C: Command>(command: &C, sent: Vec<(Duration, u8)>) -> [(u32, Duration); 2] {
     let (mut meter, mut far) = pair();
     let stop = CancellationToken::new();
     let mut measured = [(0, Duration::ZERO); 2];
@@ -860,6 +861,32 @@ async fn an_answer_at_line_speed_takes_at_most_eight_wake_ups() {
                 }
             }
         }
+    }
+}
+
+/// An answer of the logger says itself how long it is.
+#[tokio::test(start_paused = true)]
+async fn entries_of_a_log_take_at_most_twelve_wake_ups() {
+    let value = |id: u16, last: u8| {
+        let exponent = SignExponent::from_byte(0);
+        RegisterValue::new(RegisterId::new(id), Unit::NUMBER, exponent, vec![0, 1, 0x0D, last])
+    };
+    let entry = |back: u8| LogEntry {
+        id: LogId::new(645 - u32::from(back)),
+        values: [348, 60, 68].iter().map(|id| value(*id, back).unwrap()).collect(),
+    };
+    let entries: Vec<_> = (0..24).map(entry).collect();
+    let registers = [348, 60, 68].map(RegisterId::new);
+    let selection = Selection::new(Log::Day, 24, &registers).unwrap();
+    let command = GetLogIdPastAbs { from: LogId::new(645), selection };
+    let answer = LogAnswer::new(LogId::new(645), LogInfo::NONE, &entries).unwrap();
+    let answer = packet(0x3F, 0xB8, &command.emit_answer(&answer));
+    let asked = LINE.time_for(message::emit_request(Address::HEAT_METER, &command).len());
+    let sent = on_the_line(asked + Duration::from_millis(50), &answer);
+    let ends = sent.last().unwrap().0;
+    for (wake_ups, took) in paced(&command, sent).await {
+        assert!(wake_ups <= 12, "{wake_ups}");
+        assert!(took <= ends + LINE.time_for(1), "{took:?}, {ends:?}");
     }
 }
 
