@@ -47,7 +47,7 @@ use self::flow::Flow;
 use self::incoming::{Arrived, Incoming, Seen};
 pub use self::line_state::LineState;
 use self::sent::Late;
-pub use self::sent::Proof;
+pub use self::sent::{Lateness, Proof};
 use self::telnet::Greeting;
 use self::trace::{Hex, Trace};
 pub use self::traffic::Traffic;
@@ -84,27 +84,6 @@ struct LastAnswer {
     clean: bool,
     /// The order of its registers shows that it belongs to the last request.
     order_confirmed: bool,
-}
-
-/// Late answers to own requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lateness {
-    /// How many there were.
-    pub answers: u32,
-    /// The longest time from a request to the start of its answer.
-    pub longest: Duration,
-}
-
-impl Lateness {
-    fn count(&mut self, Late { after }: Late) {
-        self.add(Self { answers: 1, longest: after });
-    }
-
-    /// Adds the late answers of another connection.
-    pub fn add(&mut self, other: Self) {
-        self.answers = self.answers.saturating_add(other.answers);
-        self.longest = self.longest.max(other.longest);
-    }
 }
 
 /// Whether a new stream is drained before its first request.

@@ -42,6 +42,27 @@ pub(super) struct Late {
     pub(super) after: Duration,
 }
 
+/// Late answers to own requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lateness {
+    /// How many there were.
+    pub answers: u32,
+    /// The longest time from a request to the start of its answer.
+    pub longest: Duration,
+}
+
+impl Lateness {
+    pub(super) fn count(&mut self, Late { after }: Late) {
+        self.add(Self { answers: 1, longest: after });
+    }
+
+    /// Adds the late answers of another connection.
+    pub fn add(&mut self, other: Self) {
+        self.answers = self.answers.saturating_add(other.answers);
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
 /// How certain it is that an answer belongs to a request of this poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
@@ -176,13 +197,16 @@ impl SentRequests {
             self.note_unasked(answer);
             return None;
         };
-        let mut best = fitting().filter(|(lacking, ..)| *lacking == fewest);
-        let (_, first, oldest) = best.next()?;
-        let newest = best.last().map_or(oldest, |(.., newest)| newest);
-        if began <= newest.deadline {
+        let (first, ended, deadline) = {
+            let mut best = fitting().filter(|(lacking, ..)| *lacking == fewest);
+            let (_, first, oldest) = best.next()?;
+            let newest = best.next_back().map_or(oldest, |(.., newest)| newest);
+            (first, oldest.ended, newest.deadline)
+        };
+        if began <= deadline {
             return None;
         }
-        let after = began.saturating_duration_since(oldest.ended);
+        let after = began.saturating_duration_since(ended);
         self.set_answered(first);
         Some(Late { after })
     }

@@ -58,10 +58,8 @@ pub(super) struct Journal {
     info_code: News<u32>,
     /// Whether it was reported that the serial server is in telnet mode.
     is_telnet: bool,
-    /// Whether it was reported that answers are late.
-    is_late: bool,
-    /// Whether it was reported that values are withheld because their answers may be late.
-    is_unproven: bool,
+    /// What was warned of, if that happens only once.
+    warned_once: BTreeSet<Kind>,
 }
 
 /// After this many complete polls, the error of an incomplete one is reported again.
@@ -125,8 +123,7 @@ impl Journal {
             contradictions: BTreeSet::new(),
             info_code: News::known(NO_FAULT),
             is_telnet: false,
-            is_late: false,
-            is_unproven: false,
+            warned_once: BTreeSet::new(),
         }
     }
 
@@ -351,11 +348,10 @@ impl Journal {
             return Some(Entry::Warn(Kind::Telnet, format!("{happened}. {hint}")));
         }
         let late = PollError::Meter(NoAnswer::Late(polled.line.lateness.longest));
-        self.is_late |= polled.trouble.as_ref().is_some_and(|trouble| trouble.is_like(&late));
-        if polled.is_late()
-            && polled.trouble.is_none()
-            && !std::mem::replace(&mut self.is_late, true)
-        {
+        if polled.trouble.as_ref().is_some_and(|trouble| trouble.is_like(&late)) {
+            self.warned_once.insert(Kind::Late);
+        }
+        if polled.is_late() && polled.trouble.is_none() && self.warned_once.insert(Kind::Late) {
             let (happened, hint) =
                 (late.describe(&self.port), late.hint(&self.hint_context(models)));
             let text = format!("{happened}, and must be requested again. {hint}");
@@ -367,7 +363,7 @@ impl Journal {
     /// Returns the entry of values that were withheld because their answers may be late.
     fn unproven(&mut self, missing: &[(RegisterId, Missing)], models: &[Model]) -> Option<Entry> {
         let is_unproven = |(_, why): &(RegisterId, Missing)| *why == Missing::MayBeLate;
-        if !missing.iter().any(is_unproven) || std::mem::replace(&mut self.is_unproven, true) {
+        if !missing.iter().any(is_unproven) || !self.warned_once.insert(Kind::Unproven) {
             return None;
         }
         let late = PollError::Meter(NoAnswer::OtherOrder);
@@ -507,7 +503,7 @@ pub(super) enum Entry {
 
 /// What an entry is about. The log limits how many lines of each kind it writes, because a meter can
 /// make each of them different.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Absence,
     Capacity,

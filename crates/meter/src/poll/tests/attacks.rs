@@ -42,14 +42,15 @@ fn held(seconds: u64, reset: u64) -> Registers {
 }
 
 type Deliver = mpsc::UnboundedSender<Vec<u8>>;
+/// The present connection with its number, and what waits for the next one.
+type Deliveries = (Option<(usize, Deliver)>, Vec<Vec<u8>>);
 
 /// A serial server between the program and a meter.
 #[derive(Clone)]
 struct Server {
     habits: Habits,
     begun: Instant,
-    /// The present connection, and what waits for the next one.
-    line: Arc<Mutex<(Option<(usize, Deliver)>, Vec<Vec<u8>>)>>,
+    line: Arc<Mutex<Deliveries>>,
     connections: Arc<AtomicUsize>,
     /// For the time until an answer is repeated.
     random: Arc<Mutex<u64>>,
