@@ -18,6 +18,10 @@ pub(crate) mod sealed {
 ///
 /// The commands are [`GetType`], [`GetSerialNo`], [`GetRegister`] and those of [`crate::logger`].
 /// None of them changes the meter, and no other crate can add one.
+///
+/// [`GetType`]: super::GetType
+/// [`GetSerialNo`]: super::GetSerialNo
+/// [`GetRegister`]: super::GetRegister
 pub trait Command: sealed::Sealed {
     /// The command id of request and answer.
     const CID: Cid;
