@@ -1,0 +1,95 @@
+//! The rows of Home Assistant.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+
+use crate::hour::{Compiled, Hour};
+
+/// Home Assistant computes with binary numbers. Values that differ by less are the same.
+const SAME: Decimal = Decimal::from_parts(1, 0, 0, false, 6);
+
+/// Whether two values are the same.
+pub(crate) fn same(a: Decimal, b: Decimal) -> bool {
+    a.checked_sub(b).is_some_and(|difference| difference.abs() < SAME)
+}
+
+/// A row of an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The hour.
+    pub hour: Hour,
+    /// What the counter showed at the end of the hour.
+    pub state: Decimal,
+    /// What was counted from the beginning of the statistics to the end of the hour.
+    pub sum: Decimal,
+}
+
+impl Row {
+    /// The difference of sum and state. `None` if the numbers are too large.
+    pub(crate) fn shift(&self) -> Option<Decimal> {
+        self.sum.checked_sub(self.state)
+    }
+
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.hour == other.hour && same(self.state, other.state) && same(self.sum, other.sum)
+    }
+}
+
+/// The rows that Home Assistant has of an entity, as far as it has compiled them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Series {
+    rows: BTreeMap<Hour, Row>,
+}
+
+impl Series {
+    /// Takes the rows that were read from Home Assistant, in the unit of its statistics. A row
+    /// without a state must be left out.
+    pub fn new(rows: impl IntoIterator<Item = Row>, compiled: Compiled) -> Self {
+        let rows = rows.into_iter().filter(|row| compiled.has(row.hour));
+        Self { rows: rows.map(|row| (row.hour, row)).collect() }
+    }
+
+    /// Its rows, oldest first.
+    #[must_use]
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.rows.values()
+    }
+
+    pub(crate) fn row(&self, hour: Hour) -> Option<&Row> {
+        self.rows.get(&hour)
+    }
+
+    /// The last row before this hour.
+    pub(crate) fn last_before(&self, hour: Hour) -> Option<&Row> {
+        self.rows.range(..hour).next_back().map(|(_, row)| row)
+    }
+}
+
+/// Rows to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    rows: Vec<Row>,
+    replaced: Vec<Row>,
+}
+
+impl Import {
+    /// `None` if there is nothing to write. All rows must be of hours that are compiled.
+    pub(crate) fn new(rows: Vec<Row>, series: &Series) -> Option<Self> {
+        let replaced = rows.iter().filter_map(|row| series.row(row.hour)).copied().collect();
+        (!rows.is_empty()).then_some(Self { rows, replaced })
+    }
+
+    /// The rows, oldest first.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The rows that Home Assistant has of the same hours now. To undo the import, they are written
+    /// back.
+    #[must_use]
+    pub fn replaced(&self) -> &[Row] {
+        &self.replaced
+    }
+}

@@ -1,0 +1,386 @@
+//! Plans are carried out on a model of Home Assistant's recorder.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+
+use super::*;
+
+/// The rows of one entity in Home Assistant, which computes as the real one does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Recorder(BTreeMap<Hour, (Decimal, Decimal)>);
+
+impl Recorder {
+    /// Compiles an hour of an entity that continues.
+    fn compile(&mut self, hour: Hour, state: Decimal) {
+        let (_, (old, sum)) = self.0.last_key_value().expect("a row");
+        let sum = sum + (state - old);
+        self.0.insert(hour, (state, sum));
+    }
+
+    fn import(&mut self, import: &Import) {
+        self.0.extend(import.rows().iter().map(|row| (row.hour, (row.state, row.sum))));
+    }
+
+    fn adjust(&mut self, adjustment: Adjustment) {
+        for (_, (_, sum)) in self.0.range_mut(adjustment.from()..) {
+            *sum += adjustment.by();
+        }
+    }
+
+    fn series(&self) -> Series {
+        let row = |(hour, (state, sum)): (&Hour, &(Decimal, Decimal))| Row {
+            hour: *hour,
+            state: *state,
+            sum: *sum,
+        };
+        Series::new(self.0.iter().map(row), Compiled::at(NOW.start()))
+    }
+
+    /// The bars of the energy dashboard: what was counted from each row to the next.
+    fn bars(&self) -> Vec<(Hour, Decimal)> {
+        let rows: Vec<_> = self.0.iter().collect();
+        let bar = |pair: &[(&Hour, &(Decimal, Decimal))]| (*pair[1].0, pair[1].1.1 - pair[0].1.1);
+        rows.windows(2).map(bar).collect()
+    }
+}
+
+const NOW: Hour = hour(5000);
+
+const fn hour(number: i64) -> Hour {
+    Hour::numbered(490_000 + number)
+}
+
+fn index(number: usize) -> i64 {
+    i64::try_from(number).expect("a small number")
+}
+
+fn kwh(number: i64) -> Decimal {
+    Decimal::new(number, 2)
+}
+
+/// What a plan needs and Home Assistant does not keep.
+#[derive(Debug, Default)]
+struct Stored {
+    first_live: Option<Hour>,
+}
+
+/// Does the next thing that has to be done. `false` if there is none.
+fn step(recorder: &mut Recorder, stored: &mut Stored, counter: &Counter) -> bool {
+    let Before { first_live, import } =
+        before(&recorder.series(), stored.first_live, counter).expect("a plan");
+    stored.first_live = Some(first_live);
+    if let Some(import) = import {
+        recorder.import(&import);
+        return true;
+    }
+    if let Some(adjustment) = Adjustment::at(&recorder.series(), first_live).expect("a plan") {
+        recorder.adjust(adjustment);
+        return true;
+    }
+    let found = gaps(&recorder.series(), counter);
+    for gap in &found {
+        match gap {
+            Gap::Fill(import) => recorder.import(import),
+            Gap::Repair(adjustment) => {
+                recorder.adjust(*adjustment);
+                return true;
+            }
+            Gap::Leave(left) => panic!("{left:?}"),
+        }
+    }
+    !found.is_empty()
+}
+
+/// Does everything that has to be done.
+fn run(recorder: &mut Recorder, stored: &mut Stored, counter: &Counter) -> usize {
+    (0..50).find(|_| !step(recorder, stored, counter)).expect("an end")
+}
+
+fn counter(readings: impl IntoIterator<Item = (i64, i64)>) -> Counter {
+    Counter::new(readings.into_iter().map(|(number, value)| (hour(number), kwh(value))))
+}
+
+/// Rows of hours, with state and sum.
+fn recorder(rows: &[(i64, i64, i64)]) -> Recorder {
+    let row = |&(number, state, sum): &(i64, i64, i64)| (hour(number), (kwh(state), kwh(sum)));
+    Recorder(rows.iter().map(row).collect())
+}
+
+#[test]
+fn an_hour_counts_as_compiled_a_minute_after_its_end() {
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let thirteen = Hour::beginning(at("2026-11-28T13:00:00Z")).unwrap();
+    for (now, is_compiled) in [
+        ("2026-11-28T13:30:00Z", false),
+        ("2026-11-28T14:00:05Z", false),
+        ("2026-11-28T14:00:59Z", false),
+        ("2026-11-28T14:01:00Z", true),
+    ] {
+        assert_eq!(Compiled::at(at(now)).has(thirteen), is_compiled, "{now}");
+    }
+    assert_eq!(Compiled::when(thirteen), at("2026-11-28T14:01:00Z"));
+    assert_eq!(Hour::beginning(at("2026-11-28T13:00:01Z")), None);
+}
+
+#[test]
+fn a_row_that_is_not_compiled_is_not_seen_and_never_written() {
+    let rows = [Row { hour: NOW.previous(), state: kwh(1), sum: kwh(1) }];
+    let series = Series::new(rows, Compiled::at(NOW.start()));
+    assert_eq!(before(&series, None, &Counter::default()), Err(Refusal::NoRow));
+}
+
+#[test]
+fn hours_before_the_first_row_are_imported_and_joined() {
+    let counter = counter([(1, 500), (2, 510), (3, 530), (4, 560)]);
+    // Home Assistant saw the first value during hour 3, at 5.40.
+    let mut recorder = recorder(&[(3, 560, 20)]);
+    let mut stored = Stored::default();
+    run(&mut recorder, &mut stored, &counter);
+    let bars = [(hour(1), kwh(10)), (hour(2), kwh(20)), (hour(3), kwh(30))];
+    assert_eq!(recorder.bars(), bars);
+    assert_eq!(recorder.0[&hour(0)], (kwh(500), kwh(0)));
+    let first = recorder.clone();
+    assert_eq!(run(&mut recorder, &mut stored, &counter), 0);
+    assert_eq!(recorder, first);
+}
+
+#[test]
+fn a_longer_history_does_not_move_what_was_imported() {
+    let mut recorder = recorder(&[(3, 560, 20)]);
+    let mut stored = Stored::default();
+    run(&mut recorder, &mut stored, &counter([(2, 510), (3, 530)]));
+    let first = recorder.clone();
+    let longer = counter([(0, 450), (1, 500), (2, 510), (3, 530)]);
+    assert_eq!(run(&mut recorder, &mut stored, &longer), 0);
+    assert_eq!(recorder, first);
+}
+
+#[test]
+fn nothing_before_a_fall_is_imported() {
+    let counter = counter([(1, 9000), (2, 9100), (3, 30), (4, 60)]);
+    let Before { import, .. } = before(&recorder(&[(3, 60, 20)]).series(), None, &counter).unwrap();
+    let hours: Vec<_> = import.unwrap().rows().iter().map(|row| row.hour).collect();
+    assert_eq!(hours, [hour(2)]);
+}
+
+#[test]
+fn a_counter_of_another_meter_is_refused() {
+    let refusal =
+        before(&recorder(&[(3, 60, 20)]).series(), None, &counter([(1, 9000), (2, 9100)]));
+    assert_eq!(refusal, Err(Refusal::Fell { before: kwh(9100), live: kwh(60) }));
+}
+
+#[test]
+fn a_gap_after_which_the_meter_was_exchanged_is_left_alone() {
+    let counter = counter([(1, 100), (2, 110), (7, 20), (8, 30)]);
+    let series = recorder(&[(0, 100, 100), (1, 110, 110), (6, 20, 0), (7, 30, 10)]).series();
+    let left = Left { first: hour(2), last: hour(5), reason: Reason::Fell };
+    assert_eq!(gaps(&series, &counter), [Gap::Leave(left)]);
+}
+
+#[test]
+fn a_new_meter_with_a_higher_counter_is_left_alone() {
+    // The counter of the new meter alone is given: it was never read before the gap.
+    let counter = counter([(7, 900), (8, 930)]);
+    let series = recorder(&[(0, 100, 100), (1, 110, 110), (6, 900, 0), (7, 930, 30)]).series();
+    let left = Left { first: hour(2), last: hour(5), reason: Reason::Fell };
+    assert_eq!(gaps(&series, &counter), [Gap::Leave(left)]);
+}
+
+#[test]
+fn sums_that_do_not_belong_together_are_left_alone() {
+    let counter = counter((1..=8).map(|number| (number, 90 + 10 * number)));
+    // Somebody has lowered the sums before the gap.
+    let series = recorder(&[(0, 100, 100), (1, 110, 110), (6, 160, 200), (7, 170, 210)]).series();
+    let left = Left { first: hour(2), last: hour(5), reason: Reason::Broken };
+    assert_eq!(gaps(&series, &counter), [Gap::Leave(left)]);
+}
+
+#[test]
+fn a_repeated_row_with_an_unknown_counter_leaves_the_gap_alone() {
+    let counter = counter([(1, 100), (2, 110), (3, 120), (6, 150)]);
+    let series =
+        recorder(&[(0, 100, 100), (1, 100, 100), (2, 100, 100), (3, 100, 100), (5, 150, 150)])
+            .series();
+    let left = Left { first: hour(1), last: hour(4), reason: Reason::Unknown(hour(3)) };
+    assert_eq!(gaps(&series, &counter), [Gap::Leave(left)]);
+}
+
+#[test]
+fn a_summer_without_heating_is_no_gap() {
+    let counter = counter((1..=5).map(|number| (number, 100)));
+    let series = recorder(&[(0, 100, 100), (1, 100, 100), (2, 100, 100), (5, 110, 110)]).series();
+    // Hours 3 and 4 have no row; their counter is known.
+    let found = gaps(&series, &counter);
+    let [Gap::Fill(import)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(import.rows().iter().map(|row| row.hour).collect::<Vec<_>>(), [hour(3), hour(4)]);
+    let quiet = recorder(&[(0, 100, 100), (1, 100, 100), (2, 100, 100), (3, 110, 110)]).series();
+    assert_eq!(gaps(&quiet, &counter), []);
+}
+
+#[test]
+fn a_gap_that_has_not_ended_is_left_out() {
+    let counter = counter((1..=9).map(|number| (number, 90 + 10 * number)));
+    let series = recorder(&[(0, 100, 100), (1, 105, 105), (2, 105, 105), (3, 105, 105)]).series();
+    assert_eq!(gaps(&series, &counter), []);
+}
+
+#[test]
+fn filled_rows_can_be_put_back() {
+    let counter = counter((1..=5).map(|number| (number, 90 + 10 * number)));
+    let mut recorder = recorder(&[(0, 100, 7), (1, 105, 12), (2, 105, 12), (4, 140, 47)]);
+    let before = recorder.clone();
+    let found = gaps(&recorder.series(), &counter);
+    let [Gap::Fill(import)] = found.as_slice() else { panic!("{found:?}") };
+    recorder.import(import);
+    let bars: Vec<_> = recorder.bars().into_iter().map(|(_, bar)| bar).collect();
+    assert_eq!(bars, [kwh(10); 4]);
+    let replaced: Vec<_> = import.replaced().iter().map(|row| row.hour).collect();
+    assert_eq!(replaced, [hour(1), hour(2)]);
+    recorder.0.extend(import.replaced().iter().map(|row| (row.hour, (row.state, row.sum))));
+    recorder.0.remove(&hour(3));
+    assert_eq!(recorder, before);
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Unavailable,
+    /// Longer than Home Assistant keeps states.
+    Forgotten,
+    Silent,
+}
+
+#[derive(Debug, Clone)]
+struct Story {
+    /// What is used in each hour.
+    used: Vec<i64>,
+    /// The first hour that Home Assistant records, and how much of it it sees.
+    live: usize,
+    seen: u8,
+    /// From hours, for hours. The first hour of an outage is counted in part.
+    outages: Vec<(usize, usize, Kind)>,
+}
+
+fn story() -> impl Strategy<Value = Story> {
+    let kind = prop_oneof![Just(Kind::Unavailable), Just(Kind::Forgotten), Just(Kind::Silent)];
+    let outage = (0_usize..20, 2_usize..12, kind);
+    let used = proptest::collection::vec(prop_oneof![1 => Just(0), 3 => 1_i64..500], 80..160);
+    (used, 0_usize..40, 0_u8..=100, proptest::collection::vec(outage, 0..4)).prop_map(
+        |(used, live, seen, outages)| {
+            // One after the other, with hours in between.
+            let mut at = live + 3;
+            let mut placed = Vec::new();
+            for (wait, length, kind) in outages {
+                let start = at + wait;
+                if start + length + 4 < used.len() {
+                    placed.push((start, length, kind));
+                }
+                at = start + length + 3;
+            }
+            Story { used, live, seen, outages: placed }
+        },
+    )
+}
+
+impl Story {
+    fn counter_at(&self, number: usize) -> i64 {
+        1000 + self.used.iter().take(number).sum::<i64>()
+    }
+
+    fn counter(&self) -> Counter {
+        counter((0..=self.used.len()).map(|number| (index(number), self.counter_at(number))))
+    }
+
+    /// What Home Assistant has recorded.
+    fn recorded(&self) -> Recorder {
+        let part = |number: usize| self.used[number] * i64::from(self.seen) / 100;
+        let mut recorder = Recorder::default();
+        let mut is_forgotten = false;
+        for number in self.live..self.used.len() {
+            let at = hour(index(number));
+            let mut state = self.counter_at(number + 1);
+            if number == self.live {
+                recorder.0.insert(at, (kwh(state), kwh(part(number))));
+                continue;
+            }
+            let outage = self
+                .outages
+                .iter()
+                .find(|(start, length, _)| (*start..start + length).contains(&number));
+            if let Some((start, _, kind)) = outage {
+                match kind {
+                    _ if *start == number => state = self.counter_at(number) + part(number),
+                    Kind::Silent => {
+                        let last = recorder.0.last_key_value().expect("a row").1.0;
+                        recorder.compile(at, last);
+                        continue;
+                    }
+                    Kind::Unavailable => continue,
+                    Kind::Forgotten => {
+                        is_forgotten = true;
+                        continue;
+                    }
+                }
+            }
+            if std::mem::take(&mut is_forgotten) {
+                recorder.0.insert(at, (kwh(state), Decimal::ZERO));
+            } else {
+                recorder.compile(at, kwh(state));
+            }
+        }
+        recorder
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_bar_is_what_the_meter_counted(story in story()) {
+        let counter = story.counter();
+        let mut recorder = story.recorded();
+        let mut stored = Stored::default();
+        run(&mut recorder, &mut stored, &counter);
+        for (at, bar) in recorder.bars() {
+            let number = story.used.iter().enumerate().map(|(number, _)| number)
+                .find(|number| hour(index(*number)) == at).unwrap();
+            prop_assert_eq!(bar, kwh(story.used[number]), "hour {}", number);
+        }
+        prop_assert_eq!(recorder.0.len(), story.used.len() + 1);
+        // The second run changes nothing.
+        let first = recorder.clone();
+        prop_assert_eq!(run(&mut recorder, &mut stored, &counter), 0);
+        prop_assert_eq!(recorder, first);
+    }
+
+    #[test]
+    fn an_interrupted_run_is_repaired_by_the_next(story in story(), steps in 0_usize..6) {
+        let counter = story.counter();
+        let mut whole = story.recorded();
+        run(&mut whole, &mut Stored::default(), &counter);
+        let mut recorder = story.recorded();
+        let mut stored = Stored::default();
+        for _ in 0..steps {
+            step(&mut recorder, &mut stored, &counter);
+        }
+        run(&mut recorder, &mut stored, &counter);
+        prop_assert_eq!(recorder, whole);
+    }
+
+    /// A part of an import arrived before the interruption.
+    #[test]
+    fn a_part_of_an_import_is_completed(story in story(), arrived in 1_usize..40) {
+        let counter = story.counter();
+        let mut whole = story.recorded();
+        run(&mut whole, &mut Stored::default(), &counter);
+        let mut recorder = story.recorded();
+        let plan = before(&recorder.series(), None, &counter).unwrap();
+        let mut stored = Stored { first_live: Some(plan.first_live) };
+        for row in plan.import.iter().flat_map(Import::rows).take(arrived) {
+            recorder.0.insert(row.hour, (row.state, row.sum));
+        }
+        run(&mut recorder, &mut stored, &counter);
+        prop_assert_eq!(recorder, whole);
+    }
+}
