@@ -55,7 +55,7 @@ pub fn gaps(series: &Series, counter: &Counter) -> Vec<Gap> {
             continue;
         };
         let is_repeated = same(before.state, row.state) && same(before.sum, row.sum);
-        let ends_gap = series.row(row.hour.previous()).is_none() && is_right(counter, row);
+        let ends_gap = series.row(row.hour.previous()).is_none() && fits(counter, row);
         if is_repeated && !ends_gap {
             repeated.push(row);
             continue;
@@ -67,15 +67,32 @@ pub fn gaps(series: &Series, counter: &Counter) -> Vec<Gap> {
     gaps
 }
 
-/// Whether the counter showed at the end of the hour what the row says.
-fn is_right(counter: &Counter, row: &Row) -> bool {
-    counter.at_end_of(row.hour).is_some_and(|shown| same(shown, row.state))
+/// Whether Home Assistant may have recorded this row of the counter.
+///
+/// The reading of the full hour reaches it a moment after the hour, so the row has the reading
+/// before. That is at least the one of the full hour before.
+fn fits(counter: &Counter, row: &Row) -> bool {
+    let at = |hour| counter.at_end_of(hour);
+    let is_at_most = at(row.hour).is_some_and(|end| !is_more(row.state, end));
+    let start = at(row.hour.previous()).or_else(|| at(row.hour));
+    is_at_most && start.is_some_and(|start| !is_more(start, row.state))
+}
+
+/// Whether Home Assistant has missed readings: the counter showed more at the start of the hour
+/// than the row has.
+fn has_missed(counter: &Counter, row: &Row) -> bool {
+    let start = counter.at_end_of(row.hour.previous());
+    start.is_some_and(|start| is_more(start, row.state))
+}
+
+fn is_more(a: Decimal, b: Decimal) -> bool {
+    a > b && !same(a, b)
 }
 
 /// Whether the counter showed more at the end of the hour than the row says.
 fn has_more(counter: &Counter, row: &Row) -> bool {
     let shown = counter.at_end_of(row.hour);
-    shown.is_some_and(|shown| shown > row.state && !same(shown, row.state))
+    shown.is_some_and(|shown| is_more(shown, row.state))
 }
 
 /// What lies between two rows.
@@ -92,8 +109,8 @@ impl Run<'_> {
         let known: Vec<_> =
             hours.filter_map(|hour| Some((hour, counter.at_end_of(hour)?))).collect();
         let is_missing = |(hour, _): &(Hour, _)| series.row(*hour).is_none();
-        let is_gap =
-            known.iter().any(is_missing) || self.repeated.iter().any(|row| has_more(counter, row));
+        let is_gap = known.iter().any(is_missing)
+            || self.repeated.iter().any(|row| has_missed(counter, row));
         let is_without_rows = self.before.hour.next() < self.after.hour && self.repeated.is_empty();
         if !is_gap && !is_without_rows {
             return None;
@@ -151,8 +168,7 @@ impl Run<'_> {
     /// The sum restarts if the entity was unavailable for longer than Home Assistant keeps states.
     /// If the meter was exchanged, it restarts too: then nothing is changed.
     fn repair(&self, series: &Series, counter: &Counter) -> Gap {
-        let is_one_counter =
-            counter.reaches_back_to(self.before.hour) && is_right(counter, self.after);
+        let is_one_counter = counter.reaches_back_to(self.before.hour) && fits(counter, self.after);
         let was_unavailable = series.row(self.after.hour.previous()).is_none();
         if !self.rises(&[]) || !is_one_counter {
             return self.leave(Reason::Fell);

@@ -40,6 +40,12 @@ impl Hour {
         Self(self.0.saturating_sub(1))
     }
 
+    /// The hour that is this many hours before.
+    #[must_use]
+    pub fn earlier(self, hours: i64) -> Self {
+        Self(self.0.saturating_sub(hours))
+    }
+
     #[cfg(test)]
     pub(crate) const fn numbered(number: i64) -> Self {
         Self(number)

@@ -22,6 +22,9 @@
 //!   was off, or the entity unavailable or silent. All hours of a gap are written in one call,
 //!   because one alone would leave a negative bar. The difference of sum and state is the same
 //!   before and after a gap. If it is not, the gap is left alone.
+//! - The reading of the full hour reaches Home Assistant a moment after it. So a row may have the
+//!   reading before, and one that repeats the row before may be right. It is a gap only if it has
+//!   less than the counter showed at the start of its hour.
 //! - If the entity was unavailable for longer than Home Assistant keeps states (10 days by
 //!   default), its sum begins again at 0. It is repaired by an [`Adjustment`], if the counter did
 //!   not fall.
@@ -42,4 +45,4 @@ pub use self::before::{Adjustment, Before, Refusal, before};
 pub use self::counter::Counter;
 pub use self::gaps::{Gap, Left, Reason, gaps};
 pub use self::hour::{Compiled, Hour};
-pub use self::series::{Import, Row, Series};
+pub use self::series::{Changed, Import, Row, Series};

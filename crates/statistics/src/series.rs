@@ -66,6 +66,10 @@ impl Series {
     }
 }
 
+/// The row of this hour is no longer the one that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed(pub Hour);
+
 /// Rows to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
@@ -78,6 +82,41 @@ impl Import {
     pub(crate) fn new(rows: Vec<Row>, series: &Series) -> Option<Self> {
         let replaced = rows.iter().filter_map(|row| series.row(row.hour)).copied().collect();
         (!rows.is_empty()).then_some(Self { rows, replaced })
+    }
+
+    /// Takes back rows that were written. Those that were `replaced` become what they were. The
+    /// others repeat the row before, because Home Assistant cannot delete a row in all versions.
+    /// `None` if that is done already.
+    pub fn undo(
+        series: &Series,
+        written: &[Row],
+        replaced: &[Row],
+    ) -> Result<Option<Self>, Changed> {
+        let mut before = written.first().and_then(|first| series.last_before(first.hour)).copied();
+        let mut rows = Vec::new();
+        for row in written {
+            // An hour that is not compiled is not in the series, so it is never written.
+            let now = series.row(row.hour).ok_or(Changed(row.hour))?;
+            let old = replaced.iter().find(|old| old.hour == row.hour).copied();
+            // Without a row before, it would be the oldest: it was not.
+            let before_it = before.filter(|before| before.hour < row.hour);
+            let repeated = before_it.map(|before| Row { hour: row.hour, ..before });
+            let wanted = old.or(repeated).ok_or(Changed(row.hour))?;
+            if !now.same(&wanted) {
+                if !now.same(row) {
+                    return Err(Changed(row.hour));
+                }
+                rows.push(wanted);
+            }
+            before = Some(wanted);
+        }
+        Ok(Self::new(rows, series))
+    }
+
+    /// Whether all its rows are among these.
+    #[must_use]
+    pub fn is_in(&self, found: &[Row]) -> bool {
+        self.rows.iter().all(|row| found.iter().any(|found| found.same(row)))
     }
 
     /// The rows, oldest first.

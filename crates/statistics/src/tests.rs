@@ -245,6 +245,72 @@ fn filled_rows_can_be_put_back() {
     assert_eq!(recorder, before);
 }
 
+/// A fill of missing and repeated rows, and what Home Assistant had before.
+fn filled() -> (Recorder, Recorder, Import) {
+    let counter = counter((1..=6).map(|number| (number, 90 + 10 * number)));
+    let before = recorder(&[(0, 100, 7), (1, 105, 12), (2, 105, 12), (5, 150, 57)]);
+    let mut recorder = before.clone();
+    let found = gaps(&recorder.series(), &counter);
+    let [Gap::Fill(import)] = found.as_slice() else { panic!("{found:?}") };
+    recorder.import(import);
+    (before, recorder, import.clone())
+}
+
+#[test]
+fn an_undo_brings_all_bars_back() {
+    let (before, mut recorder, import) = filled();
+    let undo = Import::undo(&recorder.series(), import.rows(), import.replaced());
+    recorder.import(&undo.unwrap().expect("rows"));
+    for (hour, row) in &before.0 {
+        assert_eq!(recorder.0[hour], *row, "{hour:?}");
+    }
+    // The rows that were missing repeat the row before, so that they are no bar.
+    let bars = recorder.bars();
+    let kept: Vec<_> = bars.iter().copied().filter(|(_, bar)| !bar.is_zero()).collect();
+    let bars = before.bars();
+    let expected: Vec<_> = bars.into_iter().filter(|(_, bar)| !bar.is_zero()).collect();
+    assert_eq!(kept, expected);
+    let again = Import::undo(&recorder.series(), import.rows(), import.replaced());
+    assert_eq!(again, Ok(None));
+}
+
+#[test]
+fn rows_that_were_changed_since_are_not_undone() {
+    let (_, mut recorder, import) = filled();
+    recorder.0.insert(hour(3), (kwh(999), kwh(999)));
+    let undo = Import::undo(&recorder.series(), import.rows(), import.replaced());
+    assert_eq!(undo, Err(Changed(hour(3))));
+}
+
+#[test]
+fn an_undo_that_arrived_in_part_is_completed() {
+    let (before, recorder, import) = filled();
+    let undo = Import::undo(&recorder.series(), import.rows(), import.replaced());
+    let undo = undo.unwrap().expect("rows");
+    for arrived in 0..undo.rows().len() {
+        let mut recorder = recorder.clone();
+        for row in &undo.rows()[..arrived] {
+            recorder.0.insert(row.hour, (row.state, row.sum));
+        }
+        let rest = Import::undo(&recorder.series(), import.rows(), import.replaced());
+        recorder.import(&rest.unwrap().expect("rows"));
+        for (hour, row) in &before.0 {
+            assert_eq!(recorder.0[hour], *row, "{hour:?}");
+        }
+    }
+}
+
+#[test]
+fn an_import_is_found_among_the_rows_that_were_read_back() {
+    let (_, recorder, import) = filled();
+    let rows: Vec<_> = recorder.series().rows().copied().collect();
+    assert!(import.is_in(&rows));
+    assert!(!import.is_in(&rows[..3]));
+    let mut other = rows.clone();
+    other[2].sum += kwh(1);
+    assert!(!import.is_in(&other));
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Unavailable,
@@ -262,14 +328,16 @@ struct Story {
     seen: u8,
     /// From hours, for hours. The first hour of an outage is counted in part.
     outages: Vec<(usize, usize, Kind)>,
+    /// How much of an hour its row lacks, in percent.
+    lag: i64,
 }
 
 fn story() -> impl Strategy<Value = Story> {
     let kind = prop_oneof![Just(Kind::Unavailable), Just(Kind::Forgotten), Just(Kind::Silent)];
-    let outage = (0_usize..20, 2_usize..12, kind);
+    let outage = (0_usize..20, 3_usize..12, kind);
     let used = proptest::collection::vec(prop_oneof![1 => Just(0), 3 => 1_i64..500], 80..160);
     (used, 0_usize..40, 0_u8..=100, proptest::collection::vec(outage, 0..4)).prop_map(
-        |(used, live, seen, outages)| {
+        |(mut used, live, seen, outages)| {
             // One after the other, with hours in between.
             let mut at = live + 3;
             let mut placed = Vec::new();
@@ -277,10 +345,14 @@ fn story() -> impl Strategy<Value = Story> {
                 let start = at + wait;
                 if start + length + 4 < used.len() {
                     placed.push((start, length, kind));
+                    // What was used in the last hour alone may be a row that lags behind.
+                    if let Some(used) = used.get_mut(start + 1) {
+                        *used = (*used).max(1);
+                    }
                 }
                 at = start + length + 3;
             }
-            Story { used, live, seen, outages: placed }
+            Story { used, live, seen, outages: placed, lag: 0 }
         },
     )
 }
@@ -301,7 +373,7 @@ impl Story {
         let mut is_forgotten = false;
         for number in self.live..self.used.len() {
             let at = hour(index(number));
-            let mut state = self.counter_at(number + 1);
+            let mut state = self.counter_at(number + 1) - self.used[number] * self.lag / 100;
             if number == self.live {
                 recorder.0.insert(at, (kwh(state), kwh(part(number))));
                 continue;
@@ -312,7 +384,10 @@ impl Story {
                 .find(|(start, length, _)| (*start..start + length).contains(&number));
             if let Some((start, _, kind)) = outage {
                 match kind {
-                    _ if *start == number => state = self.counter_at(number) + part(number),
+                    _ if *start == number => {
+                        let seen = part(number).min(self.used[number] * (100 - self.lag) / 100);
+                        state = self.counter_at(number) + seen;
+                    }
                     Kind::Silent => {
                         let last = recorder.0.last_key_value().expect("a row").1.0;
                         recorder.compile(at, last);
@@ -366,6 +441,65 @@ proptest! {
         }
         run(&mut recorder, &mut stored, &counter);
         prop_assert_eq!(recorder, whole);
+    }
+
+    /// The reading of the full hour reaches Home Assistant a moment after it, so a row has the
+    /// reading before. With a poll in each hour, that is the counter at the start of the hour.
+    #[test]
+    fn rows_that_lag_behind_are_no_gap(story in story(), lag in 0_i64..=100) {
+        let mut recorder = Recorder::default();
+        for number in story.live..story.used.len() {
+            let at = hour(index(number));
+            let state = kwh(story.counter_at(number + 1) - story.used[number] * lag / 100);
+            if number == story.live {
+                recorder.0.insert(at, (state, Decimal::ZERO));
+            } else {
+                recorder.compile(at, state);
+            }
+        }
+        prop_assert_eq!(gaps(&recorder.series(), &story.counter()), []);
+    }
+
+    /// Rows outside the gaps stay as they are, and what was counted is only distributed.
+    #[test]
+    fn gaps_between_rows_that_lag_behind_are_filled(story in story(), lag in 0_i64..=100) {
+        let story = Story { lag, live: 0, ..story };
+        let mut recorder = story.recorded();
+        let recorded = recorder.clone();
+        for _ in 0..50 {
+            let found = gaps(&recorder.series(), &story.counter());
+            for gap in &found {
+                match gap {
+                    Gap::Fill(import) => recorder.import(import),
+                    Gap::Repair(adjustment) => {
+                        recorder.adjust(*adjustment);
+                        // The rows have changed.
+                        break;
+                    }
+                    Gap::Leave(left) => panic!("{left:?}"),
+                }
+            }
+            if found.is_empty() {
+                break;
+            }
+        }
+        for (at, bar) in recorder.bars() {
+            prop_assert!(bar >= Decimal::ZERO, "{at:?}: {bar}");
+        }
+        let is_in_gap = |at: &Hour| {
+            let spans = story.outages.iter().map(|(start, length, _)| *start..start + length);
+            spans.into_iter().any(|mut span| {
+                // The edge is counted in part.
+                let first = span.start.saturating_sub(1);
+                at >= &hour(index(first)) && span.any(|number| *at <= hour(index(number)))
+            })
+        };
+        for (at, (state, _)) in &recorded.0 {
+            if !is_in_gap(at) {
+                prop_assert_eq!(recorder.0[at].0, *state, "{:?}", at);
+            }
+        }
+        prop_assert_eq!(gaps(&recorder.series(), &story.counter()), []);
     }
 
     /// A part of an import arrived before the interruption.
