@@ -1,9 +1,11 @@
 //! Reads the database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 use tokio::sync::watch;
 
 use crate::calendar::{Calendar, HOUR, Millis, Span, timestamp};
@@ -50,6 +52,14 @@ impl Reader {
         error: watch::Receiver<Option<HistoryError>>,
     ) -> Self {
         Self { location, calendar, error }
+    }
+
+    /// A reader of a file that another process may be writing. Hours and days are those of this
+    /// zone.
+    #[must_use]
+    pub fn of_file(file: PathBuf, zone: TimeZone) -> Self {
+        let (_, error) = watch::channel(None);
+        Self::new(Location::File(file), Calendar::new(zone), error)
     }
 
     /// The path in error messages.
@@ -243,6 +253,28 @@ impl Snapshot {
         range: (Timestamp, Timestamp),
     ) -> Result<Vec<(Timestamp, Summary)>, HistoryError> {
         self.summaries(Table::Hour, meter, parameter, range)
+    }
+
+    /// What a counter showed at full hours: the ends of the hours that begin in a range and were
+    /// over at `now`. An hour without a reading near its end is left out, and one in which the
+    /// counter fell.
+    pub fn at_full_hours(
+        &self,
+        meter: &MeterKey,
+        parameter: &str,
+        range: (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> Result<Vec<(Timestamp, Decimal)>, HistoryError> {
+        let now = now.as_millisecond();
+        let hours = self.summaries(Table::Hour, meter, parameter, range)?;
+        let at_end = hours.into_iter().filter_map(|(start, summary)| {
+            let hour = self.reader.calendar.hour(start.as_millisecond());
+            let is_known = now >= hour.readings().end
+                && hour.ends_with(summary.last.time.as_millisecond())
+                && summary.rises();
+            is_known.then_some((timestamp(hour.end), summary.last.value))
+        });
+        Ok(at_end.collect())
     }
 
     /// The days that begin in a range, each with its start, oldest first. The last one may not be

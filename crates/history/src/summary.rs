@@ -74,7 +74,7 @@ impl Summary {
 
     /// Whether a counter may have had these values: one that fell was reset, or belongs to another
     /// meter.
-    fn rises(&self) -> bool {
+    pub(crate) fn rises(&self) -> bool {
         self.high == self.last.value
     }
 

@@ -1252,3 +1252,50 @@ async fn the_cost_is_answered_in_the_order_of_the_polls() {
     }
     history.close();
 }
+
+#[test]
+fn the_counter_at_full_hours_is_never_a_guess() {
+    let mut bench = Bench::in_memory();
+    for (time, value) in [
+        ("2026-11-24T09:59:50Z", "10"),
+        // In the first minute, it is the reading of the full hour.
+        ("2026-11-24T11:00:20Z", "12"),
+        // The last one before 12:00 is too old.
+        ("2026-11-24T11:40:00Z", "13"),
+        ("2026-11-24T12:50:00Z", "14"),
+        // The counter falls in this hour.
+        ("2026-11-24T13:30:00Z", "15"),
+        ("2026-11-24T13:59:00Z", "2"),
+        ("2026-11-24T14:59:30Z", "3"),
+    ] {
+        bench.note(&unnamed(), at(time), &[energy(value)]);
+    }
+    let range = (at("2026-11-24T00:00:00Z"), at("2026-11-25T00:00:00Z"));
+    let known = |now: &str| {
+        let snapshot = bench.reader.snapshot().unwrap();
+        let all = snapshot.at_full_hours(&unnamed(), "energy", range, at(now)).unwrap();
+        all.into_iter().map(|(time, value)| format!("{time} {value}")).collect::<Vec<_>>()
+    };
+    let all = [
+        "2026-11-24T10:00:00Z 10",
+        "2026-11-24T11:00:00Z 12",
+        "2026-11-24T13:00:00Z 14",
+        "2026-11-24T15:00:00Z 3",
+    ];
+    assert_eq!(known("2026-11-24T15:01:00Z"), all);
+    // The reading of 15:00 may still come.
+    assert_eq!(known("2026-11-24T15:00:59Z"), all[..3]);
+}
+
+#[test]
+fn another_process_can_read_the_file() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    let mut bench = Bench::new(Location::File(path.clone()));
+    bench.note(&unnamed(), at("2026-11-24T09:59:50Z"), &[energy("10")]);
+    let reader = Reader::of_file(path, TimeZone::UTC);
+    let series = reader.snapshot().unwrap().series(&unnamed()).unwrap();
+    assert_eq!(series.len(), 1);
+    let none = Reader::of_file(folder.path().join("none.db"), TimeZone::UTC);
+    assert_eq!(none.snapshot().unwrap().series(&unnamed()).unwrap(), []);
+}
