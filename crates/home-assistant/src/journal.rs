@@ -1,0 +1,202 @@
+//! The file of what was written and what it replaced.
+//!
+//! It is written before Home Assistant is. A lock on a second file keeps another process out: two
+//! that write at the same time could keep each other's rows.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use statistics::{Hour, Row};
+use thiserror::Error;
+
+use crate::fill::{Journal, Kept};
+use crate::metadata::Metadata;
+
+/// The largest file. If it grows larger, the oldest entries are dropped.
+const LONGEST: usize = 4 * 1024 * 1024;
+
+/// Why the file cannot be used.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    /// Another process uses it.
+    #[error("another kamstrup2mqtt is writing statistics now")]
+    InUse,
+    /// It cannot be read or written.
+    #[error("{}: {reason}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+    /// It is not a file of this program.
+    #[error("{} is damaged", .0.display())]
+    Damaged(PathBuf),
+}
+
+/// The file, as long as no other process may use it.
+#[derive(Debug)]
+pub struct JournalFile {
+    path: PathBuf,
+    entries: Vec<Entry>,
+    _lock: File,
+}
+
+/// One call that wrote rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Entry {
+    statistic_id: String,
+    unit: String,
+    written: Vec<KeptRow>,
+    replaced: Vec<KeptRow>,
+    undone: bool,
+}
+
+/// Start of the hour, state and sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptRow(String, String, String);
+
+impl From<&Row> for KeptRow {
+    fn from(row: &Row) -> Self {
+        Self(row.hour.start().to_string(), row.state.to_string(), row.sum.to_string())
+    }
+}
+
+impl KeptRow {
+    fn row(&self) -> Option<Row> {
+        let Self(start, state, sum) = self;
+        Some(Row {
+            hour: Hour::beginning(start.parse().ok()?)?,
+            state: Decimal::from_str_exact(state).ok()?,
+            sum: Decimal::from_str_exact(sum).ok()?,
+        })
+    }
+}
+
+/// What one call has written, so that it can be taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entered {
+    /// Its number.
+    pub number: usize,
+    /// The id of the entity.
+    pub statistic_id: String,
+    /// The unit of the rows.
+    pub unit: String,
+    /// The rows.
+    pub kept: Kept,
+}
+
+impl JournalFile {
+    /// Opens or begins the file.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let failed = |error| JournalError::File { path: path.to_owned(), reason: error };
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(path.with_extension("lock")).map_err(failed)?;
+        give_to_owner(&lock, path);
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let entries = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(failed(error)),
+            Ok(file) => {
+                let mut text = String::new();
+                let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_mul(2);
+                file.take(most).read_to_string(&mut text).map_err(failed)?;
+                serde_json::from_str(&text).map_err(|_| JournalError::Damaged(path.to_owned()))?
+            }
+        };
+        Ok(Self { path: path.to_owned(), entries, _lock: lock })
+    }
+
+    /// What can be taken back, newest first.
+    #[must_use]
+    pub fn to_undo(&self) -> Vec<Entered> {
+        let entries = self.entries.iter().enumerate().rev().filter(|(_, entry)| !entry.undone);
+        let entered = |(number, entry): (usize, &Entry)| {
+            let rows = |rows: &[KeptRow]| rows.iter().map(KeptRow::row).collect::<Option<_>>();
+            let kept = Kept { written: rows(&entry.written)?, replaced: rows(&entry.replaced)? };
+            let Entry { statistic_id, unit, .. } = entry.clone();
+            Some(Entered { number, statistic_id, unit, kept })
+        };
+        entries.filter_map(entered).collect()
+    }
+
+    /// Notes that this was taken back. Its hours are then left alone for good.
+    pub fn note_undone(&mut self, number: usize) -> Result<(), JournalError> {
+        if let Some(entry) = self.entries.get_mut(number) {
+            entry.undone = true;
+        }
+        self.save()
+    }
+
+    /// Writes the file as a whole or not at all.
+    fn save(&mut self) -> Result<(), JournalError> {
+        let failed =
+            |error: io::Error| JournalError::File { path: self.path.clone(), reason: error };
+        let mut text = serde_json::to_vec(&self.entries).map_err(|error| failed(error.into()))?;
+        while text.len() > LONGEST && self.entries.len() > 1 {
+            self.entries.remove(0);
+            text = serde_json::to_vec(&self.entries).map_err(|error| failed(error.into()))?;
+        }
+        let new = self.path.with_extension("new");
+        let write = || {
+            // An earlier write may have ended here.
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(0o600).open(&new)?;
+            give_to_owner(&file, &self.path);
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&new, &self.path)?;
+            self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        };
+        write().map_err(failed)
+    }
+}
+
+/// The administrator may run the command, and the service another user. Then the service must be
+/// able to use the file.
+fn give_to_owner(file: &File, path: &Path) {
+    let folder = path.parent().and_then(|folder| folder.metadata().ok());
+    if let Some(folder) = folder {
+        // Without the right to do this, the file belongs to the user who can use it.
+        let _ = fchown(file, Some(folder.uid()), Some(folder.gid()));
+    }
+}
+
+impl Journal for JournalFile {
+    fn keep(&mut self, metadata: &Metadata, kept: &Kept) -> Result<(), String> {
+        let Kept { written, replaced } = kept;
+        self.entries.push(Entry {
+            statistic_id: metadata.statistic_id().to_owned(),
+            unit: metadata.unit().to_owned(),
+            written: written.iter().map(KeptRow::from).collect(),
+            replaced: replaced.iter().map(KeptRow::from).collect(),
+            undone: false,
+        });
+        self.save().map_err(|error| {
+            self.entries.pop();
+            error.to_string()
+        })
+    }
+
+    fn is_undone(&self, metadata: &Metadata, hour: Hour) -> bool {
+        let start = hour.start().to_string();
+        let mut entries = self.entries.iter().filter(|entry| entry.undone);
+        entries.any(|entry| {
+            entry.statistic_id == metadata.statistic_id()
+                && entry.written.iter().any(|row| row.0 == start)
+        })
+    }
+}

@@ -1,0 +1,568 @@
+//! A scripted Home Assistant on the other end of a pipe. Time is paused.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use tokio::io::DuplexStream;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::*;
+
+const TOKEN: &str = "a-secret-token";
+const ENTITY: &str = "sensor.house_energy";
+
+/// What Home Assistant does.
+#[derive(Debug, Clone)]
+struct Script {
+    /// Its states, in the order in which it is asked. The last one remains.
+    states: Vec<&'static str>,
+    /// Its clock at the start.
+    clock: Timestamp,
+    /// When it fires the recorder's event, after the start.
+    events: Vec<u64>,
+    /// The rows of the entity: start, and state and sum as they are in JSON.
+    rows: BTreeMap<Timestamp, (String, String)>,
+    metadata: Value,
+    /// Whether it writes what it confirms.
+    writes: bool,
+    /// What it answers to an import, if not success.
+    refusal: Option<&'static str>,
+}
+
+/// What it has received, each with the seconds since its start.
+type Log = Arc<Mutex<Vec<(u64, Value)>>>;
+
+impl Script {
+    /// Hours 8 to 13 of a day: hours 10 and 11 are missing.
+    fn new(clock: &str) -> Self {
+        let row = |hour: &str, state: &str, sum: &str| {
+            (at(&format!("2026-11-28T{hour}:00:00Z")), (state.to_owned(), sum.to_owned()))
+        };
+        Self {
+            states: vec!["RUNNING"],
+            clock: at(clock),
+            events: vec![10],
+            rows: [
+                row("08", "100.0", "10.0"),
+                row("09", "100.1", "10.1"),
+                row("12", "100.9", "10.9"),
+                row("13", "101.0", "11.0"),
+            ]
+            .into(),
+            metadata: json!([{
+                "statistic_id": ENTITY, "name": null, "source": "recorder", "has_sum": true,
+                "mean_type": 0, "has_mean": false, "unit_class": "energy",
+                "statistics_unit_of_measurement": "kWh", "display_unit_of_measurement": "MWh",
+            }]),
+            writes: true,
+            refusal: None,
+        }
+    }
+
+    fn start(self) -> (DuplexStream, Log) {
+        let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+        let log = Log::default();
+        tokio::spawn(self.serve(theirs, Arc::clone(&log)));
+        (ours, log)
+    }
+
+    async fn serve(mut self, stream: DuplexStream, log: Log) {
+        let start = Instant::now();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.expect("a handshake");
+        let text = |value: Value| Message::text(value.to_string());
+        socket.send(text(json!({"type": "auth_required"}))).await.expect("a peer");
+        let mut subscription = None;
+        let mut events = self.events.clone().into_iter().peekable();
+        loop {
+            let next = events.peek().copied();
+            let due = async {
+                match next {
+                    Some(after) => tokio::time::sleep_until(start + secs(after)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let message = tokio::select! {
+                biased;
+                message = socket.next() => message,
+                () = due => {
+                    events.next();
+                    let fired = self.clock + SignedDuration::try_from(start.elapsed()).unwrap();
+                    if let Some(id) = subscription {
+                        let event = json!({"id": id, "type": "event", "event": {
+                            "event_type": "recorder_5min_statistics_generated",
+                            "time_fired": fired.to_string().replace('Z', "+00:00"), "data": {},
+                        }});
+                        socket.send(text(event)).await.expect("a peer");
+                    }
+                    continue;
+                }
+            };
+            let Some(Ok(Message::Text(message))) = message else { return };
+            let message: Value = serde_json::from_str(&message).expect("JSON");
+            log.lock().unwrap().push((start.elapsed().as_secs(), message.clone()));
+            let kind = message["type"].as_str().expect("a type");
+            if kind == "auth" {
+                let is_right = message["access_token"] == TOKEN;
+                let answer = if is_right { "auth_ok" } else { "auth_invalid" };
+                socket.send(text(json!({"type": answer}))).await.expect("a peer");
+                continue;
+            }
+            if kind == "subscribe_events" {
+                subscription = message["id"].as_u64();
+            }
+            let result = self.result(kind, &message);
+            let id = &message["id"];
+            let refusal = self.refusal.filter(|_| kind == "recorder/import_statistics");
+            let answer = match refusal {
+                None => {
+                    format!(r#"{{"id":{id},"type":"result","success":true,"result":{result}}}"#)
+                }
+                Some(code) => json!({"id": id, "type": "result", "success": false,
+                                     "error": {"code": code, "message": TOKEN}})
+                .to_string(),
+            };
+            socket.send(Message::text(answer)).await.expect("a peer");
+        }
+    }
+
+    fn result(&mut self, kind: &str, message: &Value) -> String {
+        match kind {
+            "subscribe_events" => "null".to_owned(),
+            "get_config" => {
+                let state = self.states[0];
+                if self.states.len() > 1 {
+                    self.states.remove(0);
+                }
+                json!({"state": state, "version": "2026.11.0"}).to_string()
+            }
+            "config/entity_registry/list" => json!([
+                {"entity_id": ENTITY, "unique_id": "kamstrup_energy", "platform": "mqtt"},
+                {"entity_id": "sensor.other", "unique_id": 7, "platform": "other"},
+            ])
+            .to_string(),
+            "recorder/get_statistics_metadata" => self.metadata.to_string(),
+            "recorder/statistics_during_period" => self.rows_of(message),
+            "recorder/import_statistics" => {
+                if self.writes {
+                    self.import(message);
+                }
+                "null".to_owned()
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    fn rows_of(&self, message: &Value) -> String {
+        assert_eq!(message["units"], json!({"energy": "kWh"}));
+        let time = |key: &str| at(message[key].as_str().expect("a time"));
+        let range = time("start_time")..time("end_time");
+        let rows: Vec<_> = self
+            .rows
+            .range(range)
+            .map(|(start, (state, sum))| {
+                let start = start.as_millisecond();
+                format!(r#"{{"start":{start},"end":0,"state":{state},"sum":{sum}}}"#)
+            })
+            .collect();
+        if rows.is_empty() {
+            return "{}".to_owned();
+        }
+        format!(r#"{{"{ENTITY}":[{}]}}"#, rows.join(","))
+    }
+
+    fn import(&mut self, message: &Value) {
+        for row in message["stats"].as_array().expect("rows") {
+            let start = at(row["start"].as_str().expect("a start"));
+            self.rows.insert(start, (row["state"].to_string(), row["sum"].to_string()));
+        }
+    }
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn hour(number: u32) -> Hour {
+    Hour::beginning(at(&format!("2026-11-28T{number:02}:00:00Z"))).expect("an hour")
+}
+
+fn server() -> Server {
+    Server { host: "homeassistant.local:8123".to_owned(), path: "/api/websocket".to_owned() }
+}
+
+/// The counter at full hours, 8:00 to 15:00.
+fn counter() -> Counter {
+    let values = ["99.9", "100.0", "100.1", "100.4", "100.7", "100.9", "101.0", "101.5"];
+    let value = |(number, text): (usize, &&str)| {
+        (hour(u32::try_from(number).unwrap() + 8), text.parse::<Decimal>().unwrap())
+    };
+    Counter::new(values.iter().enumerate().map(value))
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    kept: Vec<Kept>,
+    undone: Vec<Hour>,
+    is_full: bool,
+}
+
+impl Journal for Notes {
+    fn keep(&mut self, _: &Metadata, kept: &Kept) -> Result<(), String> {
+        if self.is_full {
+            return Err("no space".to_owned());
+        }
+        self.kept.push(kept.clone());
+        Ok(())
+    }
+
+    fn is_undone(&self, _: &Metadata, hour: Hour) -> bool {
+        self.undone.contains(&hour)
+    }
+}
+
+/// Connects, waits until it is running, and fills.
+async fn filled(script: Script, notes: &mut Notes, is_dry: bool) -> (Result<Outcome, Error>, Log) {
+    let clock = script.clock;
+    let (stream, log) = script.start();
+    let start = Instant::now();
+    let now = move || clock + SignedDuration::try_from(start.elapsed()).unwrap();
+    let outcome = async {
+        let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await?;
+        let mut running = connected.running(now).await?;
+        let metadata = running.metadata(ENTITY).await?.expect("a counter");
+        fill(&mut running, &metadata, &counter(), hour(0), notes, is_dry).await
+    };
+    (outcome.await, log)
+}
+
+fn kinds(log: &Log) -> Vec<String> {
+    let log = log.lock().unwrap();
+    log.iter().map(|(_, message)| message["type"].as_str().unwrap().to_owned()).collect()
+}
+
+fn imports(log: &Log) -> Vec<(u64, Value)> {
+    let log = log.lock().unwrap();
+    let is_import = |(_, message): &&(u64, Value)| message["type"] == "recorder/import_statistics";
+    log.iter().filter(is_import).cloned().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_is_filled_with_exact_numbers() {
+    let mut notes = Notes::default();
+    let (outcome, log) = filled(Script::new("2026-11-28T14:10:00Z"), &mut notes, false).await;
+    assert_eq!(outcome.unwrap().filled.len(), 1);
+    let [(_, message)] = imports(&log).try_into().unwrap();
+    let sent = json!({
+        "id": message["id"], "type": "recorder/import_statistics",
+        "metadata": {"has_sum": true, "mean_type": 0, "name": null, "source": "recorder",
+                     "statistic_id": ENTITY, "unit_class": "energy", "unit_of_measurement": "kWh"},
+        "stats": [
+            {"start": "2026-11-28T10:00:00Z", "state": 100.4, "sum": 10.4},
+            {"start": "2026-11-28T11:00:00Z", "state": 100.7, "sum": 10.7},
+        ],
+    });
+    assert_eq!(message, sent);
+    assert_eq!(notes.kept.len(), 1);
+    assert_eq!(notes.kept[0].replaced, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_run_writes_nothing() {
+    let mut script = Script::new("2026-11-28T14:10:00Z");
+    for (start, state, sum) in [("10", "100.4", "10.4"), ("11", "100.7", "10.700000000000001")] {
+        let start = at(&format!("2026-11-28T{start}:00:00Z"));
+        script.rows.insert(start, (state.to_owned(), sum.to_owned()));
+    }
+    let (outcome, log) = filled(script, &mut Notes::default(), false).await;
+    assert_eq!(outcome.unwrap(), Outcome::default());
+    assert_eq!(imports(&log), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_writes_nothing() {
+    let mut notes = Notes::default();
+    let (outcome, log) = filled(Script::new("2026-11-28T14:10:00Z"), &mut notes, true).await;
+    assert_eq!(outcome.unwrap().filled.len(), 1);
+    assert_eq!(imports(&log), []);
+    assert_eq!(notes.kept, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_that_could_not_be_undone() {
+    let mut notes = Notes { is_full: true, ..Notes::default() };
+    let (outcome, log) = filled(Script::new("2026-11-28T14:10:00Z"), &mut notes, false).await;
+    assert_eq!(outcome, Err(Error::Journal("no space".to_owned())));
+    assert_eq!(imports(&log), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_undone_is_left_alone() {
+    let mut notes = Notes { undone: vec![hour(11)], ..Notes::default() };
+    let (outcome, log) = filled(Script::new("2026-11-28T14:10:00Z"), &mut notes, false).await;
+    assert_eq!(outcome.unwrap(), Outcome { undone: 1, ..Outcome::default() });
+    assert_eq!(imports(&log), []);
+}
+
+/// Each start of Home Assistant has a state before `RUNNING`. Its recorder catches up then, and an
+/// event of that time says nothing.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_or_written_while_it_starts() {
+    let mut script = Script::new("2026-11-28T14:10:00Z");
+    script.states = vec!["NOT_RUNNING", "NOT_RUNNING", "STARTING", "RUNNING"];
+    script.events = vec![2, 7, 300];
+    let (outcome, log) = filled(script, &mut Notes::default(), false).await;
+    assert_eq!(outcome.unwrap().filled.len(), 1);
+    assert!(imports(&log)[0].0 >= 300, "{:?}", imports(&log));
+    let first = kinds(&log).iter().position(|kind| kind.starts_with("recorder/")).unwrap();
+    assert!(log.lock().unwrap()[first].0 >= 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_event_nothing_is_written() {
+    let mut script = Script::new("2026-11-28T14:10:00Z");
+    script.events = vec![];
+    let (outcome, log) = filled(script, &mut Notes::default(), false).await;
+    assert_eq!(outcome, Err(Error::NothingCompiled(secs(900))));
+    assert_eq!(imports(&log), []);
+}
+
+/// 14:00:10 is the event of the compilation of hour 13. The import waits until 14:01.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_in_the_first_minute_of_an_hour() {
+    for (clock, expected) in [
+        ("2026-11-28T13:59:55Z", 65),
+        ("2026-11-28T14:00:00Z", 60),
+        ("2026-11-28T14:00:49Z", 11),
+        ("2026-11-28T14:00:50Z", 10),
+        ("2026-11-28T13:59:49Z", 10),
+    ] {
+        let (outcome, log) = filled(Script::new(clock), &mut Notes::default(), false).await;
+        assert_eq!(outcome.unwrap().filled.len(), 1, "{clock}");
+        assert_eq!(imports(&log)[0].0, expected, "{clock}");
+    }
+}
+
+/// The row of hour 12 ends the gap. It is used only if the time of an event proves that hour 12 is
+/// compiled.
+#[tokio::test(start_paused = true)]
+async fn an_hour_that_may_not_be_compiled_is_not_used() {
+    for (clock, gaps) in [("2026-11-28T12:59:55Z", 0), ("2026-11-28T13:00:50Z", 1)] {
+        let (outcome, _) = filled(Script::new(clock), &mut Notes::default(), true).await;
+        assert_eq!(outcome.unwrap().filled.len(), gaps, "{clock}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_while_it_stops() {
+    let mut script = Script::new("2026-11-28T14:10:00Z");
+    script.states = vec!["RUNNING", "STOPPING"];
+    let (outcome, log) = filled(script, &mut Notes::default(), false).await;
+    assert_eq!(outcome, Err(Error::NotRunning("STOPPING".to_owned())));
+    assert_eq!(imports(&log), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_time_another_event_is_awaited() {
+    let mut script = Script::new("2026-11-28T14:10:00Z");
+    script.events = vec![10, 700];
+    let (stream, log) = script.start();
+    let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await.unwrap();
+    let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await.unwrap();
+    let metadata = running.metadata(ENTITY).await.unwrap().unwrap();
+    tokio::time::sleep(secs(500)).await;
+    let mut notes = Notes::default();
+    fill(&mut running, &metadata, &counter(), hour(0), &mut notes, false).await.unwrap();
+    assert_eq!(imports(&log)[0].0, 700);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_that_is_confirmed_and_not_written_is_an_error() {
+    let mut script = Script::new("2026-11-28T14:10:00Z");
+    script.writes = false;
+    let (outcome, log) = filled(script, &mut Notes::default(), false).await;
+    assert_eq!(outcome, Err(Error::NotWritten(secs(60))));
+    // It is not repeated.
+    assert_eq!(imports(&log).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_what_was_refused() {
+    for (code, expected) in [
+        ("unauthorized", Error::NoAdministrator),
+        (
+            "home_assistant_error",
+            Error::Refused {
+                command: "recorder/import_statistics",
+                code: "home_assistant_error".to_owned(),
+            },
+        ),
+    ] {
+        let mut script = Script::new("2026-11-28T14:10:00Z");
+        (script.refusal, script.writes) = (Some(code), false);
+        let (outcome, _) = filled(script, &mut Notes::default(), false).await;
+        assert_eq!(outcome, Err(expected));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clocks_that_differ_are_an_error() {
+    for (ours, is_right) in [
+        ("2026-11-28T14:09:00Z", false),
+        ("2026-11-28T14:09:30Z", true),
+        ("2026-11-28T14:11:00Z", true),
+        ("2026-11-28T15:10:10Z", false),
+    ] {
+        let (stream, _) = Script::new("2026-11-28T14:10:00Z").start();
+        let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await.unwrap();
+        let running = connected.running(|| at(ours)).await;
+        match running {
+            Ok(_) => assert!(is_right, "{ours}"),
+            Err(error) => assert!(!is_right && matches!(error, Error::Clock(_)), "{error}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_token_is_said_and_not_shown() {
+    let (stream, _) = Script::new("2026-11-28T14:10:00Z").start();
+    let token = Token::new("another-secret");
+    let error = Connected::open(stream, &server(), &token).await.unwrap_err();
+    assert_eq!(error, Error::Token);
+    assert!(!format!("{error} {error:?} {token:?}").contains("secret"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn entities_of_other_integrations_are_left_out() {
+    let (stream, _) = Script::new("2026-11-28T14:10:00Z").start();
+    let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await.unwrap();
+    let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await.unwrap();
+    let entities = running.entities().await.unwrap();
+    let only = Entity { entity_id: ENTITY.to_owned(), unique_id: "kamstrup_energy".to_owned() };
+    assert_eq!(entities, [only]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_counters_of_energy_and_volume_are_written() {
+    for (key, value, expected) in [
+        ("has_sum", json!(false), Unsuitable::NoSum),
+        ("mean_type", json!(1), Unsuitable::NoSum),
+        ("source", json!("sensor"), Unsuitable::Source("sensor".to_owned())),
+        ("unit_class", json!("power"), Unsuitable::Kind),
+        ("unit_class", json!(null), Unsuitable::Kind),
+        ("statistics_unit_of_measurement", json!(null), Unsuitable::Kind),
+    ] {
+        let mut script = Script::new("2026-11-28T14:10:00Z");
+        script.metadata[0][key] = value;
+        let (stream, _) = script.start();
+        let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await.unwrap();
+        let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await.unwrap();
+        assert_eq!(running.metadata(ENTITY).await.unwrap(), Err(expected), "{key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_writes_back_what_was_there() {
+    let mut script = Script::new("2026-11-28T14:10:00Z");
+    let silent = at("2026-11-28T10:00:00Z");
+    script.rows.insert(silent, ("100.1".to_owned(), "10.1".to_owned()));
+    let (stream, log) = script.start();
+    let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await.unwrap();
+    let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await.unwrap();
+    let metadata = running.metadata(ENTITY).await.unwrap().unwrap();
+    let mut notes = Notes::default();
+    fill(&mut running, &metadata, &counter(), hour(0), &mut notes, false).await.unwrap();
+    undo(&mut running, &metadata, &notes.kept[0]).await.unwrap().unwrap();
+    let rows = running.series(&metadata, hour(0)).await.unwrap();
+    let sums: Vec<_> = rows.rows().map(|row| row.sum.normalize().to_string()).collect();
+    assert_eq!(sums, ["10", "10.1", "10.1", "10.1", "10.9", "11"]);
+    assert_eq!(imports(&log).len(), 2);
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        statistic_id: ENTITY.to_owned(),
+        name: None,
+        unit_class: "energy".to_owned(),
+        unit: "kWh".to_owned(),
+    }
+}
+
+fn kept(number: u32) -> Kept {
+    let row = |state: &str| Row {
+        hour: hour(number),
+        state: state.parse().unwrap(),
+        sum: "10.10".parse().unwrap(),
+    };
+    Kept { written: vec![row("100.10")], replaced: vec![row("99")] }
+}
+
+#[test]
+fn what_was_overwritten_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("statistics.json");
+    let mut journal = JournalFile::open(&path).unwrap();
+    journal.keep(&metadata(), &kept(3)).unwrap();
+    journal.keep(&metadata(), &kept(4)).unwrap();
+    assert!(matches!(JournalFile::open(&path), Err(JournalError::InUse)));
+    drop(journal);
+    let mut journal = JournalFile::open(&path).unwrap();
+    let entered = journal.to_undo();
+    let all: Vec<_> = entered.iter().map(|it| (it.number, it.kept.clone())).collect();
+    assert_eq!(all, [(1, kept(4)), (0, kept(3))]);
+    assert!(!journal.is_undone(&metadata(), hour(4)));
+    journal.note_undone(1).unwrap();
+    drop(journal);
+    let journal = JournalFile::open(&path).unwrap();
+    assert_eq!(journal.to_undo().len(), 1);
+    assert!(journal.is_undone(&metadata(), hour(4)));
+    assert!(!journal.is_undone(&metadata(), hour(3)));
+    let other = Metadata { statistic_id: "sensor.other".to_owned(), ..metadata() };
+    assert!(!journal.is_undone(&other, hour(4)));
+}
+
+#[test]
+fn a_journal_that_cannot_be_stored_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("statistics.json");
+    let mut journal = JournalFile::open(&path).unwrap();
+    // A folder of the name cannot be replaced.
+    std::fs::create_dir(&path).unwrap();
+    assert!(journal.keep(&metadata(), &kept(3)).is_err());
+    assert_eq!(journal.to_undo(), []);
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, "[{").unwrap();
+    drop(journal);
+    assert!(matches!(JournalFile::open(&path), Err(JournalError::Damaged(_))));
+    assert!(JournalFile::open(&folder.path().join("none/statistics.json")).is_err());
+}
+
+#[test]
+fn numbers_stay_decimals() {
+    for (json, expected) in [
+        ("5000.0", "5000"),
+        ("0.30000000000000004", "0.30000000000000004"),
+        ("1e-05", "0.00001"),
+        ("1.5E3", "1500"),
+        ("-87.0", "-87"),
+        ("1764547200000", "1764547200000"),
+    ] {
+        let raw = serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
+        let value = number::read(&raw).unwrap();
+        assert_eq!(value.normalize().to_string(), expected);
+        assert_eq!(number::written(value).unwrap().get(), expected);
+    }
+    for json in ["null", "\"5\"", "true"] {
+        let raw = serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
+        assert_eq!(number::read(&raw), None, "{json}");
+    }
+}
