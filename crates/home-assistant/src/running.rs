@@ -27,9 +27,6 @@ const SILENCE: Duration = Duration::from_secs(11 * 60);
 /// The start of an hour in which nothing is written.
 const MARGIN: i64 = 60;
 
-/// The most rows in one call. They are half a MiB; a message of 4 MiB closes the connection.
-const MOST: usize = 5_000;
-
 /// How many hours are read in one call.
 const PIECE: usize = 1_000;
 
@@ -212,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
     ) -> Result<(), Error> {
         let rows = import.rows();
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
-        if rows.len() > MOST {
+        if rows.len() > Import::MOST {
             return Err(Error::TooMany(rows.len()));
         }
         self.settled().await?;

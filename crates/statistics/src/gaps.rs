@@ -40,6 +40,8 @@ pub enum Reason {
     Broken,
     /// A number is too large to compute with.
     TooLarge,
+    /// It has more hours than can be written in one call.
+    TooLong,
 }
 
 /// Finds the gaps between the first and the last row, oldest first. A gap without an hour whose
@@ -140,6 +142,9 @@ impl Run<'_> {
             return Some(self.leave(Reason::TooLarge));
         };
         rows.retain(|row| series.row(row.hour).is_none_or(|old| !old.same(row)));
+        if rows.len() > Import::MOST {
+            return Some(self.leave(Reason::TooLong));
+        }
         Import::new(rows, series).map(Gap::Fill)
     }
 

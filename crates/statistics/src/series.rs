@@ -78,6 +78,10 @@ pub struct Import {
 }
 
 impl Import {
+    /// The most rows of a gap. They are half a MiB in one message. Home Assistant closes the
+    /// connection at 4 MiB.
+    pub const MOST: usize = 5_000;
+
     /// `None` if there is nothing to write. All rows must be of hours that are compiled.
     pub(crate) fn new(rows: Vec<Row>, series: &Series) -> Option<Self> {
         let replaced = rows.iter().filter_map(|row| series.row(row.hour)).copied().collect();

@@ -31,12 +31,16 @@ impl Recorder {
     }
 
     fn series(&self) -> Series {
+        self.series_until(NOW)
+    }
+
+    fn series_until(&self, end: Hour) -> Series {
         let row = |(hour, (state, sum)): (&Hour, &(Decimal, Decimal))| Row {
             hour: *hour,
             state: *state,
             sum: *sum,
         };
-        Series::new(self.0.iter().map(row), Compiled::at(NOW.start()))
+        Series::new(self.0.iter().map(row), Compiled::at(end.start()))
     }
 
     /// The bars of the energy dashboard: what was counted from each row to the next.
@@ -219,6 +223,21 @@ fn a_summer_without_heating_is_no_gap() {
     assert_eq!(import.rows().iter().map(|row| row.hour).collect::<Vec<_>>(), [hour(3), hour(4)]);
     let quiet = recorder(&[(0, 100, 100), (1, 100, 100), (2, 100, 100), (3, 110, 110)]).series();
     assert_eq!(gaps(&quiet, &counter), []);
+}
+
+#[test]
+fn a_gap_that_is_too_long_for_one_call_is_left_alone() {
+    let most = index(Import::MOST);
+    let counter = counter((0..=most + 20).map(|number| (number, 100 + number)));
+    let found = |missing: i64| {
+        let last = (missing + 2, 103 + missing);
+        let rows = [(0, 101, 101), (1, 102, 102), (last.0, last.1, last.1)];
+        gaps(&recorder(&rows).series_until(hour(most + 20)), &counter)
+    };
+    let [Gap::Fill(import)] = &found(most)[..] else { panic!() };
+    assert_eq!(import.rows().len(), Import::MOST);
+    let left = Left { first: hour(2), last: hour(most + 2), reason: Reason::TooLong };
+    assert_eq!(found(most + 1), [Gap::Leave(left)]);
 }
 
 #[test]
