@@ -11,7 +11,7 @@ use super::error::ConfigError;
 use super::findings::Findings;
 use super::keys;
 use super::loaded::Loaded;
-use super::model::{Broker, Config, Credentials, Meter, Publishing, Tariff};
+use super::model::{Access, Broker, Config, Credentials, HistoryUse, Meter, Publishing, Tariff};
 use super::origin::{Origin, Place, Whose};
 use super::problem::{
     About, Accepted, Actual, Login, Meant, Problem, Quoted, Shape, Though, Warning,
@@ -99,7 +99,34 @@ impl<'a> Checker<'a> {
             self.broker_for_meter(meters, &broker);
         }
         let (page, page_token) = (self.page(), self.page_token());
-        Some(Config { broker, publishing, meters: meters?, logging: logging?, page, page_token })
+        let history = self.value(&keys::HISTORY)?;
+        let home_assistant = self.home_assistant(history);
+        Some(Config {
+            broker,
+            publishing,
+            meters: meters?,
+            logging: logging?,
+            page,
+            page_token,
+            home_assistant,
+            history,
+        })
+    }
+
+    /// Home Assistant, if its address and a token are set. Both are needed to fill gaps.
+    fn home_assistant(&mut self, history: HistoryUse) -> Option<Access> {
+        let needed: [&'static Key; 2] = [&keys::API_URL, &keys::API_TOKEN];
+        for key in needed.into_iter().filter(|_| history == HistoryUse::Gaps) {
+            if self.settings.get(key).is_none() {
+                self.problem(Problem {
+                    about: About::Setting(key, Place::shared(Origin::Default)),
+                    found: Actual::NothingThough(Though::Set(&keys::HISTORY)),
+                    accepted: Accepted::Usual,
+                });
+            }
+        }
+        let (address, token) = (self.value(&keys::API_URL), self.value(&keys::API_TOKEN));
+        Some(Access { address: address?, token: token? })
     }
 
     pub(super) fn page(&mut self) -> Option<SocketAddr> {

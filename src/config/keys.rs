@@ -15,8 +15,9 @@ use tracing::Level;
 use Fallback::{Value, Words};
 use Sample::{Hidden, Idea, Set};
 
+use super::address::ApiAddress;
 use super::kind::Kind;
-use super::model::{FirstMonth, Qos};
+use super::model::{FirstMonth, HistoryUse, Qos};
 use super::secret::Secret;
 use super::setting::{Fallback, Field, FormName, Instead, KEY, Key, Sample, Setting};
 use super::value::{self, Destination};
@@ -856,6 +857,45 @@ settings! {
         text: "The first part of the unique ids of all entities. If a second program uses the same \
                broker, it needs another `id_prefix`, `mqtt.topic`, `mqtt.client` and \
                `mqtt.device_id`.",
+        ..KEY
+    };
+    HISTORY: HistoryUse = value::history_use, Key {
+        path: "homeassistant.history",
+        kind: Kind::Words(&["off", "gaps"], ""),
+        variable: Some("HOMEASSISTANT_HISTORY"),
+        accepted: "`off` or `gaps`",
+        default: Value("off"),
+        brief: "gaps: fill gaps in Home Assistant's statistics from stored readings; it needs url \
+                and token",
+        text: "Whether the program fills gaps in Home Assistant's statistics after an outage. With \
+               `gaps`, it connects to Home Assistant once an hour and fills hours that are missing \
+               or that repeat the hour before. It uses its stored readings, and needs `url` and \
+               `token`. See [Fill gaps in the statistics](statistics.md). Make a backup of Home \
+               Assistant first.",
+        ..KEY
+    };
+    API_URL: ApiAddress = value::parse, Key {
+        path: "homeassistant.url",
+        kind: Kind::Text(r"\s*[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+/?\s*"),
+        variable: Some("HOMEASSISTANT_URL"),
+        accepted: "an address like `http://homeassistant.local:8123`, without a path",
+        sample: Idea("http://homeassistant.local:8123"),
+        brief: "the address of Home Assistant, for history",
+        text: "The address of Home Assistant, without a path. It is used only to fill gaps in the \
+               statistics.",
+        ..KEY
+    };
+    API_TOKEN: Secret = value::token, Key {
+        path: "homeassistant.token",
+        kind: Kind::Text(r"\s*[!-~]([ -~]{6,254})[!-~]\s*"),
+        variable: Some("HOMEASSISTANT_TOKEN"),
+        accepted: "a long-lived access token of 8 to 256 characters",
+        secret: true,
+        sample: Idea("a secret"),
+        brief: "a long-lived access token of an administrator, for history",
+        text: "A long-lived access token of an administrator of Home Assistant. Create it in Home \
+               Assistant, on the tab *Security* of your profile. Home Assistant lets only \
+               administrators write statistics. The program uses the token for nothing else.",
         ..KEY
     };
     WEB_ENABLED: bool = value::boolean, Key {

@@ -12,6 +12,7 @@
 //! only the invalid value or key, and never a secret.
 
 pub mod addon_options;
+mod address;
 mod check;
 mod effective;
 mod encryption;
@@ -46,13 +47,16 @@ mod variables;
 mod words;
 mod yaml;
 
+pub use self::address::ApiAddress;
 pub use self::effective::{Effect, Effective, Entry, Label};
 pub use self::encryption::Tls;
 pub use self::error::ConfigError;
 pub use self::load::{check, for_port, load};
 pub(crate) use self::load::{check_text, default_parameters};
 pub use self::loaded::Loaded;
-pub use self::model::{Broker, Config, Credentials, FirstMonth, Meter, Publishing, Qos, Tariff};
+pub use self::model::{
+    Access, Broker, Config, Credentials, FirstMonth, HistoryUse, Meter, Publishing, Qos, Tariff,
+};
 pub use self::origin::{Origin, Place, Spot, Whose};
 pub use self::page::{
     Beginning, PageSettings, PageToken, beginning, is_unconfigured, page, page_settings,

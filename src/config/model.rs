@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use kmp::register::RegisterId;
 
+use super::address::ApiAddress;
 use super::encryption::Tls;
 use super::secret::Secret;
 use crate::language::Language;
@@ -36,6 +37,28 @@ pub struct Config {
     /// The configured token, which other machines need to press the page's buttons. `None`: the
     /// program makes one itself.
     pub page_token: Option<Secret>,
+    /// Home Assistant, if its address and a token are set.
+    pub home_assistant: Option<Access>,
+    /// What is written into its statistics.
+    pub history: HistoryUse,
+}
+
+/// Home Assistant, and what it needs to let us in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Its address.
+    pub address: ApiAddress,
+    /// The token of an administrator.
+    pub token: Secret,
+}
+
+/// What is written into Home Assistant's statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryUse {
+    /// Nothing.
+    Off,
+    /// What is missing after an outage.
+    Gaps,
 }
 
 /// The MQTT broker.

@@ -93,6 +93,8 @@ fn the_older_programs_sample_is_accepted() {
         logging: logging_of_the_sample(),
         page,
         page_token: None,
+        home_assistant: None,
+        history: HistoryUse::Off,
     };
     assert_eq!(loaded.config, expected);
 }
@@ -206,6 +208,8 @@ fn variables_override_the_file() {
         logging: LogSettings { level: Level::DEBUG, ..logging_of_the_sample() },
         page: defaults.page,
         page_token: None,
+        home_assistant: None,
+        history: HistoryUse::Off,
     };
     assert_eq!(loaded.config, expected);
 }
@@ -978,10 +982,9 @@ fn a_port_that_a_container_link_sets_is_ignored() {
     assert_eq!(loaded.warnings, [Warning::VariableOfLinks("MQTT_PORT")]);
 }
 
-/// Each variable of the table, and each secret in a file, overrides its key in the file.
-#[test]
-fn each_variable_overrides_its_key() {
-    let values = |key: &Key| match key.path {
+/// Two values of a setting that both are accepted.
+fn two_values(key: &Key) -> [&'static str; 2] {
+    match key.path {
         "mqtt.port" | "serial_device.baudrate" => ["2400", "4800"],
         "mqtt.qos" | "serial_device.stopbits" | "kamstrup.heating_year" => ["1", "2"],
         "mqtt.retain" | "mqtt.tls_insecure" | "mqtt.authentication" | "kamstrup.tariff" => {
@@ -1007,22 +1010,33 @@ fn each_variable_overrides_its_key() {
         "kamstrup.version" => ["403", "603"],
         "kamstrup.units" => ["meter", "standard"],
         "logging.level" => ["ERROR", "DEBUG"],
+        "homeassistant.history" => ["gaps", "off"],
+        "homeassistant.url" => ["http://a:8123", "https://b"],
         "web.enabled" => ["true", "no"],
         "web.listen" => ["127.0.0.1:1", "[::]:2"],
-        "web.token" => ["one token", "other token"],
+        "web.token" | "homeassistant.token" => ["one token", "other token"],
         _ => ["one", "other"],
-    };
+    }
+}
+
+/// Each variable of the table, and each secret in a file, overrides its key in the file.
+#[test]
+fn each_variable_overrides_its_key() {
     let folder = tempfile::TempDir::new().unwrap();
     let secret = folder.path().join("secret");
     let mut count = 0;
     for key in keys::KEYS {
         let Some(variable) = key.variable else { continue };
-        let [one, other] = values(key);
+        let [one, other] = two_values(key);
         let (section, name) = key.path.split_once('.').unwrap();
         let mut yaml = format!("{section}:\n  {name}: {one}\n");
         // Authentication needs a user name.
         if key.path == "mqtt.authentication" {
             yaml.push_str("  username: x\n");
+        }
+        // To fill gaps, the program needs these.
+        if key.path == "homeassistant.history" {
+            yaml.push_str("  url: http://c\n  token: another token\n");
         }
         let port = if key.path == "serial_device.com_port" { "SERIAL_RTS" } else { PORT.0 };
         let port = (port, if port == PORT.0 { PORT.1 } else { "on" });
@@ -1064,7 +1078,7 @@ fn each_variable_overrides_its_key() {
         }
         count += 1;
     }
-    assert_eq!(count, 38);
+    assert_eq!(count, 41);
 }
 
 #[test]
@@ -1259,4 +1273,47 @@ fn a_limit_is_a_temperature_or_a_table() {
         errors.push(limit(text).unwrap_err());
     }
     insta::assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
+fn filling_gaps_needs_an_address_and_a_token() {
+    let load = |lines: &str| {
+        let yaml = format!("serial_device: {{com_port: /dev/a}}\nhomeassistant: {{{lines}}}\n");
+        check(Some((Path::new("x"), &yaml)), &Variables::new())
+    };
+    let problems = |lines: &str| match load(lines).unwrap_err() {
+        ConfigError::Problems { problems, .. } => {
+            let words = problems.iter().map(|it| it.words(RunsAs::Program));
+            words.collect::<Vec<_>>().join("\n")
+        }
+        other => panic!("{other:?}"),
+    };
+    let both = "url: 'http://ha:8123', token: a-secret-token";
+    for (lines, history, is_known) in [
+        ("", HistoryUse::Off, false),
+        ("history: off", HistoryUse::Off, false),
+        ("url: 'http://ha'", HistoryUse::Off, false),
+        ("token: a-secret-token", HistoryUse::Off, false),
+        (both, HistoryUse::Off, true),
+        (&format!("history: gaps, {both}"), HistoryUse::Gaps, true),
+    ] {
+        let loaded = load(lines).unwrap();
+        assert_eq!(loaded.config.history, history);
+        assert_eq!(loaded.config.home_assistant.is_some(), is_known);
+        assert!(!format!("{loaded:?}").contains("a-secret-token"));
+    }
+    for (lines, missing) in [
+        ("history: gaps", vec!["homeassistant.url", "homeassistant.token"]),
+        ("history: gaps, url: 'http://ha'", vec!["homeassistant.token"]),
+        // What was not proved is not offered.
+        ("history: full", vec!["homeassistant.history"]),
+        ("url: 'http://me:hunter22@ha', token: a-secret-token", vec!["homeassistant.url"]),
+    ] {
+        let words = problems(lines);
+        assert_eq!(words.lines().count(), missing.len(), "{words}");
+        for key in missing {
+            assert!(words.contains(&format!("`{key}`")), "{words}");
+        }
+        assert!(!words.contains("a-secret-token") && !words.contains("hunter22"), "{words}");
+    }
 }

@@ -12,7 +12,7 @@ use rust_decimal::prelude::ToPrimitive;
 use tracing::Level;
 
 use super::kind::Kind;
-use super::model::Qos;
+use super::model::{HistoryUse, Qos};
 use super::remark::{Remark, Why};
 use super::secret::Secret;
 use crate::language::Language;
@@ -300,6 +300,14 @@ pub(super) fn unit_system(text: &str) -> Option<UnitSystem> {
     match text.trim().to_ascii_lowercase().as_str() {
         "standard" => Some(UnitSystem::Standard),
         "meter" => Some(UnitSystem::Meter),
+        _ => None,
+    }
+}
+
+pub(super) fn history_use(text: &str) -> Option<HistoryUse> {
+    match text.trim() {
+        "off" => Some(HistoryUse::Off),
+        "gaps" => Some(HistoryUse::Gaps),
         _ => None,
     }
 }

@@ -55,7 +55,7 @@ fn every_option_is_used() {
     let texts = forms.map(|(name, json)| {
         let Options { config, warnings, own_broker, .. } = from(json).unwrap();
         assert_ne!(own_broker, config.broker.host == "localhost", "{name}");
-        let Config { broker, publishing, meters, logging, page: _, page_token: _ } = config;
+        let Config { broker, publishing, meters, logging, .. } = config;
         let log_level = logging.level;
         let meters: Vec<_> = meters.iter().map(|meter| format!("{meter:?}")).collect();
         let meters = meters.join("\n");
