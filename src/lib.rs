@@ -13,6 +13,7 @@ pub mod demo;
 mod discovery;
 mod file;
 mod finder;
+mod gaps;
 mod history_file;
 mod http;
 mod inbox;

@@ -1020,3 +1020,32 @@ async fn find_asks_only_ports_that_may_have_a_head() {
     let (refused, _) = find(&["--yes", "socket://10.0.0.3:2003"]).await;
     insta::assert_snapshot!("find_server", refused);
 }
+
+/// Nobody but the user can know where Home Assistant is, and which readings are meant.
+#[tokio::test]
+async fn statistics_says_what_it_lacks() {
+    let folder = TempDir::new().unwrap();
+    let write = |lines: &str| {
+        let yaml = format!("serial_device: {{com_port: /dev/a}}\nhomeassistant: {{{lines}}}\n");
+        std::fs::write(folder.path().join("home.yaml"), yaml).unwrap();
+    };
+    let arguments = ["statistics", "--config", "home.yaml", "--file", "history.db"];
+    for (lines, expected) in [
+        ("url: 'http://127.0.0.1:9'", "set `homeassistant.url` and `homeassistant.token`"),
+        ("url: 'http://127.0.0.1:9', token: a-secret-token", "no readings in history.db"),
+    ] {
+        write(lines);
+        let output = run_in(folder.path(), &arguments).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+    std::fs::write(folder.path().join("history.db"), "").unwrap();
+    let output = run_in(folder.path(), &arguments).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let refused = "cannot connect to Home Assistant at http://127.0.0.1:9: Connection refused";
+    assert!(said.contains(refused) && !said.contains("a-secret-token"), "{said}");
+    let undone = run_in(folder.path(), &[&arguments[..], &["--undo"]].concat()).await;
+    assert_eq!(String::from_utf8(undone.stdout).unwrap(), "There is nothing to undo.\n");
+}

@@ -15,6 +15,7 @@
 
 mod announce;
 mod fleet;
+mod gaps;
 mod rehearsal;
 mod services;
 
@@ -26,6 +27,7 @@ use tracing::info;
 
 pub use self::fleet::plan;
 use self::fleet::{Fleet, Left, ProgramState};
+use self::gaps::Gaps;
 pub(crate) use self::rehearsal::rehearsal;
 use self::services::Observers;
 pub use self::services::{Services, report_history};
@@ -82,6 +84,7 @@ async fn serve(
     program: &ProgramState,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Next>> {
+    let (gaps, filling) = Gaps::new(&config, services);
     let Config { broker, publishing, meters, .. } = config;
     let topics = Topics::new(&publishing.topic);
     let online = Message::status(&topics, ONLINE);
@@ -107,6 +110,7 @@ async fn serve(
     let mut links = JoinSet::new();
     links.spawn(inbox.run(received, later, publisher.clone(), disconnect.clone()));
     links.spawn(connection.run(disconnect.clone()));
+    links.spawn(filling);
 
     let observers = Observers::of(services);
     let mut page = services.page.clone();
@@ -134,6 +138,7 @@ async fn serve(
                     next = Some(Next { config, left });
                     break None;
                 }
+                gaps.change(&config);
                 let (inbox, ended) = fleet.change(config).await;
                 let _ = inboxes.send(inbox).await;
                 if let Some(ended) = ended {
@@ -146,6 +151,7 @@ async fn serve(
         info!("Stopping.");
         systemd::stopping();
     }
+    drop(gaps);
     fleet.shut_down(stop).await;
     disconnect.cancel();
     while links.join_next().await.is_some() {}

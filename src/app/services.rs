@@ -1,5 +1,6 @@
 //! What the tasks need from outside, and the receivers of poll results other than the broker.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -23,6 +24,9 @@ pub struct Services {
     pub runs_as: RunsAs,
     /// Where readings are stored.
     pub history: Option<Arc<History>>,
+    /// The file of what was overwritten in Home Assistant's statistics. Without it, no gap there is
+    /// filled.
+    pub journal: Option<PathBuf>,
     /// The address of the page for other machines, once it is known.
     pub page: watch::Receiver<Option<String>>,
     /// The queues of the ports, which polls share with the search for the optical head.
@@ -36,6 +40,7 @@ impl Default for Services {
             board: Board::default(),
             runs_as: RunsAs::default(),
             history: None,
+            journal: None,
             page: watch::channel(None).1,
             queues: PortQueues::default(),
         }

@@ -19,6 +19,7 @@ mod service;
 mod set_up;
 mod signals;
 mod simulate;
+mod statistics;
 mod table;
 
 use std::env;
@@ -67,6 +68,8 @@ enum Command {
     Health(health::Arguments),
     /// Pause or resume writing the stored readings, so that you can back them up
     Backup(backup::Arguments),
+    /// Fill gaps in Home Assistant's statistics from stored readings
+    Statistics(statistics::Arguments),
     /// Simulate a meter, for tests: it answers over TCP or on a simulated serial port
     Simulate(simulate::Arguments),
 }
@@ -108,6 +111,7 @@ pub fn run() -> ExitCode {
         Some(Command::Forget(args)) => forget::run(args),
         Some(Command::Health(args)) => health::run(args),
         Some(Command::Backup(args)) => backup::run(args),
+        Some(Command::Statistics(args)) => statistics::run(args),
         Some(Command::Simulate(args)) => simulate::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| report(&error, runs_as))
@@ -138,6 +142,7 @@ impl Cli {
             Command::History(args) => args.target.config(),
             Command::Forget(args) => (&mut args.config, None),
             Command::Health(args) => (&mut args.config, None),
+            Command::Statistics(args) => (&mut args.config, None),
             Command::Registers(args) => args.config(),
             Command::Backup(_) | Command::Simulate(_) => {
                 return Err(Usage("this command reads no configuration: remove `--config`".into()));

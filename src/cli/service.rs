@@ -23,6 +23,7 @@ use crate::app::{self, Services};
 use crate::config::addon_options as options;
 use crate::config::{self, ConfigError, Loaded, Secret, Variables, warning_words};
 use crate::finder::Finder;
+use crate::gaps;
 use crate::history_file;
 use crate::machine;
 use crate::recovery::{self, Why};
@@ -126,10 +127,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             close(history).await;
             return Ok(());
         };
-        board.set_up(|setup| {
-            setup.warnings = warning_words(&loaded.warnings, RunsAs::Program);
-            setup.settings = loaded.settings.lines().map(SettingLine::from).collect();
-        });
+        show(&loaded, &board);
         let config = loaded.config.clone();
         let (found, seen) = watch::channel(None);
         let broker = (loaded.config.broker.host.clone(), loaded.config.broker.port.get());
@@ -137,6 +135,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         let services = Services {
             board: board.clone(),
             history: Some(Arc::clone(&history)),
+            journal: folder.map(|folder| folder.join(gaps::JOURNAL)),
             page: seen,
             queues,
             ..Services::default()
@@ -150,6 +149,14 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         close(history).await;
         result
     })
+}
+
+/// Shows the settings and the warnings on the page.
+fn show(loaded: &Loaded, board: &Board) {
+    board.set_up(|setup| {
+        setup.warnings = warning_words(&loaded.warnings, RunsAs::Program);
+        setup.settings = loaded.settings.lines().map(SettingLine::from).collect();
+    });
 }
 
 /// The configuration, and the setup page if there is none. The error ends the program.

@@ -1,0 +1,45 @@
+//! Fills gaps in Home Assistant's statistics, if the settings ask for it.
+
+use tokio::sync::watch;
+
+use super::Services;
+use crate::config::{Config, HistoryUse};
+use crate::gaps::{self, Repeating, Source};
+
+/// The filling of gaps, which follows the settings. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Gaps {
+    settings: watch::Sender<Option<Repeating>>,
+    services: Services,
+}
+
+impl Gaps {
+    /// Begins with these settings. The future fills gaps.
+    pub(super) fn new(
+        config: &Config,
+        services: &Services,
+    ) -> (Self, impl Future<Output = ()> + use<>) {
+        let (settings, changes) = watch::channel(None);
+        let gaps = Self { settings, services: services.clone() };
+        gaps.change(config);
+        (gaps, gaps::repeat(changes))
+    }
+
+    /// Follows other settings.
+    pub(super) fn change(&self, config: &Config) {
+        let next = self.repeating(config);
+        self.settings.send_if_modified(|settings| {
+            let is_other = *settings != next;
+            *settings = next;
+            is_other
+        });
+    }
+
+    fn repeating(&self, config: &Config) -> Option<Repeating> {
+        let access = config.home_assistant.clone();
+        let access = access.filter(|_| config.history == HistoryUse::Gaps)?;
+        let reader = self.services.history.as_ref()?.reader();
+        let source = Source::new(reader, &config.meters, &config.publishing.id_prefix);
+        Some(Repeating { access, source, journal: self.services.journal.clone()? })
+    }
+}

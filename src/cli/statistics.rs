@@ -1,0 +1,84 @@
+//! `kamstrup2mqtt statistics`: fills gaps in Home Assistant's statistics from stored readings.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use jiff::SignedDuration;
+use tracing::Level;
+
+use super::ask::{print, waiting_for};
+use super::signals::with_signals;
+use crate::PROGRAM;
+use crate::config::{self, Config};
+use crate::gaps::{self, Source, fill_all, filled_words, undo_all, undone_words};
+use crate::history_file;
+use history::Reader;
+use logging::LocalTime;
+
+/// As far back as there are stored hours.
+const BACK: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The configuration file, which has `homeassistant.url` and `homeassistant.token`. Default: the
+    /// one that the program uses
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The file of readings. Default: the file that the program uses if it has the same environment
+    /// variables as this command
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Show what would be written and what Home Assistant's sums would be, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Take back everything that was filled. These gaps are then left alone for good
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) undo: bool,
+}
+
+pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
+    let variables = super::environment::variables();
+    let loaded = config::load(args.config.as_deref(), &variables)?;
+    let Config { publishing, meters, home_assistant, logging: log, .. } = loaded.config;
+    // A command logs only warnings, unless the level is DEBUG.
+    logging::start_beside(
+        PROGRAM,
+        if log.level == Level::DEBUG { Level::DEBUG } else { Level::WARN },
+    )?;
+    let access = home_assistant.context(
+        "the address of Home Assistant or a token for it is missing; set `homeassistant.url` and \
+         `homeassistant.token`",
+    )?;
+    let file =
+        args.file.clone().or_else(|| history_file::path(None, |name| variables.get(name).cloned()));
+    let file = file.context(
+        "there is no folder for readings, so there is no file; use `--file` to name another one",
+    )?;
+    if !args.undo && !file.exists() {
+        bail!("there are no readings in {}; use `--file` to name another file", file.display());
+    }
+    let journal = file.with_file_name(gaps::JOURNAL);
+    let zone = LocalTime::now().time_zone().clone();
+    let source = Source::new(Reader::of_file(file, zone), &meters, &publishing.id_prefix);
+    let waiting = format!(
+        "Waiting for Home Assistant at {} to compile statistics. This takes up to 5 minutes.",
+        access.address
+    );
+    let work = async {
+        if args.undo {
+            let undone = undo_all(&access, &journal).await?;
+            return anyhow::Ok(undone_words(&undone));
+        }
+        let report = fill_all(&access, &source, &journal, BACK, args.dry_run).await?;
+        Ok(filled_words(&report, args.dry_run))
+    };
+    with_signals(async |stop| {
+        tokio::select! {
+            done = waiting_for(&waiting, work) => print(&done?),
+            () = stop.cancelled() => bail!("stopped before everything was done"),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

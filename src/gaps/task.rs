@@ -1,0 +1,70 @@
+//! Fills gaps while the program runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+use super::{Source, fill_all};
+use crate::config::Access;
+use meter::news::News;
+
+/// A gap can be filled at most an hour after it has ended.
+const PAUSE: Duration = Duration::from_secs(3600);
+
+/// How far back the first look goes: as far as there are stored hours.
+const FIRST: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// How far back the others go.
+const LATER: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// What is needed to fill gaps again and again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repeating {
+    pub(crate) access: Access,
+    pub(crate) source: Source,
+    pub(crate) journal: PathBuf,
+}
+
+/// Fills gaps until it is dropped. It fills none while there is nothing to do it with.
+pub(crate) async fn repeat(mut settings: watch::Receiver<Option<Repeating>>) {
+    loop {
+        let now = settings.borrow_and_update().clone();
+        let filling = async {
+            let Some(repeating) = now else { return std::future::pending().await };
+            forever(&repeating).await;
+        };
+        tokio::select! {
+            () = filling => {}
+            changed = settings.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn forever(repeating: &Repeating) {
+    let Repeating { access, source, journal } = repeating;
+    let mut back = FIRST;
+    let mut problems = News::default();
+    loop {
+        match fill_all(access, source, journal, back, false).await {
+            Ok(report) => {
+                back = LATER;
+                problems.is_new(None);
+                for (id, hours) in report.filled() {
+                    info!("Filled {hours} h of {id} in Home Assistant's statistics.");
+                }
+                debug!("Looked for gaps in Home Assistant's statistics: {report:?}.");
+            }
+            Err(error) => {
+                let words = error.to_string();
+                if problems.is_new(Some(words.clone())) {
+                    warn!("Cannot fill gaps in Home Assistant's statistics: {words}.");
+                }
+            }
+        }
+        sleep(PAUSE).await;
+    }
+}
