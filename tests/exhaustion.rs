@@ -385,7 +385,7 @@ async fn with_little_memory_the_program_runs_or_ends_with_an_error() {
         return;
     }
     // With less memory the system cannot even load the program.
-    let few = (40_000..=80_000).step_by(4_000);
+    let few = (44_000..=80_000).step_by(4_000);
     let limits = few.chain([100_000, 120_000, 150_000, 200_000, 300_000]);
     let limits = limits.map(Limit::Memory).collect();
     all(limits, 200, |limit| matches!(limit, Limit::Memory(most) if most >= 150_000)).await;

@@ -305,8 +305,9 @@ pub(super) fn unit_system(text: &str) -> Option<UnitSystem> {
 }
 
 pub(super) fn history_use(text: &str) -> Option<HistoryUse> {
-    match text.trim() {
-        "off" => Some(HistoryUse::Off),
+    match text.trim().to_ascii_lowercase().as_str() {
+        // Some editors write `false` for `off`.
+        "off" | "false" => Some(HistoryUse::Off),
         "gaps" => Some(HistoryUse::Gaps),
         _ => None,
     }

@@ -135,7 +135,13 @@ fn forms(kind: Kind, list: bool) -> Vec<Value> {
             let shown: Vec<_> = words.iter().map(|word| scalar(word)).collect();
             let known = words.join("|").replace('.', r"\.");
             let others = if others.is_empty() { known } else { format!("{known}|{others}") };
-            vec![json!({ "enum": shown }), text(&spaced(&any_case(&others)))]
+            let others = if words.contains(&"off") { format!("{others}|false") } else { others };
+            let mut forms = vec![json!({ "enum": shown }), text(&spaced(&any_case(&others)))];
+            if words.contains(&"off") {
+                // Some editors take `off` for `false`.
+                forms.push(json!({ "const": false }));
+            }
+            forms
         }
         Kind::Model => {
             let numbers = Model::ALL.map(Model::number);
