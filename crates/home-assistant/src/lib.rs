@@ -15,7 +15,7 @@
 //! - The clocks of both machines must agree, because readings are compared by time.
 //! - A [`Series`] can only be read with [`Metadata`], and has only hours that are compiled. An
 //!   [`Import`] can only be planned from a `Series`.
-//! - The unit of the statistics is checked ([`Metadata::check`]), and values are read in it, also
+//! - The unit of the statistics is checked (`Metadata::check`), and values are read in it, also
 //!   if the user has chosen another unit for display.
 //! - Home Assistant confirms an import before it has written it. So the rows are read back.
 //!

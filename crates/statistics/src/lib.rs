@@ -13,12 +13,12 @@
 //!
 //! - A row of an hour that Home Assistant has not compiled yet makes the compilation fail, for all
 //!   entities of the house. So a plan needs the time ([`Compiled`]) and has no such hour.
-//! - Rows before the first hour that Home Assistant recorded itself ([`before`]) do not change the
+//! - Rows before the first hour that Home Assistant recorded itself ([`before()`]) do not change the
 //!   sums after them. So all later sums must be raised once ([`Adjustment::at`]). An adjustment is
 //!   never repeated because an answer was lost: it is computed again from the rows that were read
 //!   back.
 //! - The oldest row has the sum 0, because Home Assistant shows its whole sum as a bar.
-//! - A gap ([`gaps`]) is an hour without a row, or with the row of the hour before: Home Assistant
+//! - A gap ([`gaps()`]) is an hour without a row, or with the row of the hour before: Home Assistant
 //!   was off, or the entity unavailable or silent. All hours of a gap are written in one call,
 //!   because one alone would leave a negative bar. The difference of sum and state is the same
 //!   before and after a gap. If it is not, the gap is left alone.
