@@ -112,7 +112,7 @@ async fn readings(port: u16, topic: &str) -> anyhow::Result<(AsyncClient, EventL
     let mut options = MqttOptions::new(format!("bench-{topic}"), "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(30));
     let (client, mut events) = AsyncClient::new(options, 10);
-    client.subscribe(format!("{topic}/+/reading"), QoS::AtLeastOnce).await?;
+    client.subscribe(format!("{topic}/reading"), QoS::AtLeastOnce).await?;
     while !matches!(events.poll().await?, Event::Incoming(Packet::SubAck(_))) {}
     Ok((client, events))
 }
