@@ -3,6 +3,7 @@
 
 use tokio_util::sync::CancellationToken;
 
+use super::attempts::Attempts;
 use super::explanation::Explanation;
 use super::memory::Memory;
 use super::outcome::PollError;
@@ -10,9 +11,6 @@ use super::plan::Plan;
 use crate::client::RequestError;
 use crate::logger::{LogEnd, LogOutcome, LogReading, LogStep};
 use crate::transport::Open;
-
-/// How many connections in a row may break before an answer.
-const CONNECTIONS: u32 = 10;
 
 /// How the reading of a log ended.
 #[derive(Debug)]
@@ -27,9 +25,8 @@ pub struct LogRead {
 #[derive(Debug)]
 pub(super) struct LogWork {
     reading: LogReading,
-    /// How many connections broke, or were crowded out by those of other meters, since the last
-    /// answer.
-    broken: u32,
+    /// Those since the last answer.
+    attempts: Attempts,
     answers: u32,
     end: Option<LogEnd>,
     trouble: Option<PollError>,
@@ -37,7 +34,7 @@ pub(super) struct LogWork {
 
 impl LogWork {
     pub(super) fn new(reading: LogReading) -> Self {
-        Self { reading, broken: 0, answers: 0, end: None, trouble: None }
+        Self { reading, attempts: Attempts::default(), answers: 0, end: None, trouble: None }
     }
 
     /// Continues until `must_pause`. Returns whether it is over.
@@ -49,21 +46,12 @@ impl LogWork {
         must_pause: impl Fn() -> bool,
         mut report: impl FnMut(LogStep<'_>),
     ) -> bool {
-        while self.broken < CONNECTIONS {
+        while !self.attempts.are_spent() {
             self.trouble = None;
-            let opened = tokio::select! {
-                biased;
-                () = stop.cancelled() => return true,
-                opened = plan.port.open() => opened,
-            };
-            let stream = match opened {
+            let stream = match self.attempts.open(plan, stop).await {
                 Ok(stream) => stream,
-                Err(error) => {
-                    self.trouble = Some(PollError::Port(error));
-                    if plan.port.was_crowded_out() {
-                        self.broken = self.broken.saturating_add(1);
-                        continue;
-                    }
+                Err(trouble) => {
+                    self.trouble = trouble;
                     return true;
                 }
             };
@@ -73,7 +61,8 @@ impl LogWork {
             memory.line.keep(&client);
             drop(client);
             if self.reading.answers() > self.answers {
-                (self.answers, self.broken) = (self.reading.answers(), 0);
+                self.answers = self.reading.answers();
+                self.attempts.note_answer();
                 memory.line.has_answered = true;
             }
             match result {
@@ -89,7 +78,7 @@ impl LogWork {
                 Err(RequestError::Stopping) => return true,
                 Err(RequestError::Broken(error)) => {
                     self.trouble = Some(error.into());
-                    self.broken = self.broken.saturating_add(1);
+                    self.attempts.note_broken();
                 }
             }
         }

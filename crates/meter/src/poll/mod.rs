@@ -9,6 +9,7 @@
 //! connection is a `session`.
 
 mod absences;
+mod attempts;
 mod capacity;
 mod confirm;
 mod diagnose;

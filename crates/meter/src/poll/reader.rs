@@ -7,6 +7,7 @@ use kmp::register::RegisterId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::attempts::Attempts;
 use super::diagnose::withhold_spoilt;
 use super::explanation::Explanation;
 use super::extent::Extent;
@@ -28,9 +29,6 @@ use crate::transport::Open;
 
 /// How many times in a row a scan repeats requests without a valid answer.
 const FAILURES: u32 = 2;
-
-/// How many times a scan opens the port, at most.
-const CONNECTIONS: u32 = 10;
 
 /// Reads a meter on demand, and remembers what it has learned about it.
 #[derive(Debug)]
@@ -168,8 +166,7 @@ pub(super) struct Scan {
     polled: Polled,
     /// The requests that a broken connection has left.
     under_way: Requests,
-    /// How many connections broke, or were crowded out by those of other meters.
-    broken: u32,
+    attempts: Attempts,
 }
 
 impl Scan {
@@ -177,7 +174,12 @@ impl Scan {
     pub(super) fn new(wanted: Vec<RegisterId>, memory: &mut Memory) -> Self {
         memory.scan_mode = true;
         let groups = Groups::new(wanted, memory);
-        Self { groups, polled: Polled::default(), under_way: Requests::new(), broken: 0 }
+        Self {
+            groups,
+            polled: Polled::default(),
+            under_way: Requests::new(),
+            attempts: Attempts::default(),
+        }
     }
 
     /// Continues until `must_pause`. Returns whether the scan has ended.
@@ -189,22 +191,13 @@ impl Scan {
         must_pause: impl Fn() -> bool,
         mut progress: impl FnMut(Progress<'_>),
     ) -> bool {
-        let Self { groups, polled, under_way, broken } = self;
-        while *broken < CONNECTIONS {
+        let Self { groups, polled, under_way, attempts } = self;
+        while !attempts.are_spent() {
             polled.trouble = None;
-            let opened = tokio::select! {
-                biased;
-                () = stop.cancelled() => return true,
-                opened = plan.port.open() => opened,
-            };
-            let stream = match opened {
+            let stream = match attempts.open(plan, stop).await {
                 Ok(stream) => stream,
-                Err(error) => {
-                    polled.trouble = Some(PollError::Port(error));
-                    if plan.port.was_crowded_out() {
-                        *broken = broken.saturating_add(1);
-                        continue;
-                    }
+                Err(trouble) => {
+                    polled.trouble = trouble;
                     return true;
                 }
             };
@@ -223,7 +216,7 @@ impl Scan {
             if !is_interrupted {
                 return !is_paused;
             }
-            *broken = broken.saturating_add(1);
+            attempts.note_broken();
         }
         true
     }
