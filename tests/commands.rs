@@ -103,10 +103,12 @@ async fn history_prints_a_log_and_asks_for_nothing_twice() {
     };
     insta::assert_snapshot!("history", seen(&history(&[]).await, &meter.port));
     let again = history(&["--csv"]).await;
+    assert!(String::from_utf8_lossy(&again.stderr).contains("clock of the meter"));
     insta::assert_snapshot!("history_again", seen(&again, &meter.port));
     let json = json(&history(&["--json"]).await);
     assert_eq!((&json["log"], &json["complete"]), (&"year".into(), &true.into()));
     assert_eq!(json["meter"]["serial_number"], "80713078");
+    assert!(json["clock_ahead"].is_i64());
     assert_eq!(json["entries"].as_array().unwrap().len(), 3);
     assert_eq!(json["entries"][2]["until"], "2026-01-01T00:00:04");
     let from = history(&["--csv", "--from", "2025-01-01"]).await;
@@ -178,9 +180,12 @@ fn seen(output: &Output, port: &str) -> String {
     let mut seen = format!("exit code {}\n", output.status.code().unwrap());
     for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         let text = String::from_utf8(bytes.clone()).unwrap().replace(port, "PORT");
-        // Only a command that takes long says what it waits for, and log lines begin with the time.
+        // Only a command that takes long says what it waits for, log lines begin with the time, and
+        // the simulated clock shows the same date forever.
         let is_wait = |line: &str| {
-            ["Waiting for the ", "Asking the "].iter().any(|words| line.starts_with(words))
+            ["Waiting for the ", "Asking the ", "warning: The clock of "]
+                .iter()
+                .any(|words| line.starts_with(words))
         };
         let lines = text.lines().filter(|line| !is_wait(line));
         let lines = lines.map(|line| line.find(" WARN ").map_or(line, |at| &line[at..]));

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
 use jiff::civil::Date;
 use kmp::logger::{Log, LogEntry};
 use kmp::register::RegisterId;
@@ -19,10 +20,17 @@ use super::ask::{Target, complain, print, print_json, waiting_for};
 use super::signals::with_signals;
 use crate::config;
 use crate::history_file;
+use logging::LocalTime;
 use meter::duration;
 use meter::identity::Identity;
-use meter::logger::{Access, LogEnd, LogExtent, LogReading, LogStamp, LogStep, poll_awake};
+use meter::logger::{
+    Access, CLOCK, LogEnd, LogExtent, LogReading, LogStamp, LogStep, clock_ahead, poll_awake,
+};
 use meter::poll::{Extent, LogRead};
+
+/// A clock that is off by more falsifies hours: a meter's clock is off by 15 minutes a year at most
+/// (TD 403 5512-1689 M1 p.13).
+const SUSPICIOUS: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -74,13 +82,16 @@ impl Which {
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut asking = args.target.resolve()?;
-    let polled = std::mem::replace(&mut asking.plan.registers, vec![RegisterId::new(60)]);
+    // One request has room for the clock, too.
+    let asked_for = std::iter::once(RegisterId::new(60)).chain(CLOCK).collect();
+    let polled = std::mem::replace(&mut asking.plan.registers, asked_for);
     let line = asking.plan.line;
     let (meter, reader, waiting) = asking.reader();
     let mut reader = reader.finding_out(Extent::Identity);
     let mut code = ExitCode::FAILURE;
     with_signals(async |stop| {
         let asked = waiting_for(&waiting, reader.read(&stop)).await;
+        let ahead = clock_ahead(&asked.readings, &LocalTime::now());
         let identity = asked.identity;
         let Some(serial) = identity.serial else {
             match &asked.trouble {
@@ -98,6 +109,9 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         if kept.is_refused() && !args.again {
             say(&refused_before(&identity));
             return Ok(());
+        }
+        if let Some(words) = ahead.and_then(clock_words) {
+            say(&words);
         }
         let reading = LogReading::new(args.log.log(), args.log.registers(), kept.entries());
         let mut entries: Vec<LogEntry> = Vec::new();
@@ -124,7 +138,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             matches!(read.end, Some(LogEnd::Complete | LogEnd::Reached | LogEnd::Empty));
         let shown = Shown::new(&entries);
         if args.target.json {
-            print_json(&shown.json(&identity, &meter, args.log.log(), is_complete)?)?;
+            let ahead = ahead.map(|ahead| ahead.as_secs());
+            print_json(&shown.json((&identity, &meter), args.log.log(), is_complete, ahead)?)?;
         } else if args.csv {
             print(&shown.csv())?;
         } else if !entries.is_empty() {
@@ -147,6 +162,23 @@ fn is_wanted(entry: &LogEntry, from: Option<Date>) -> bool {
 /// On standard error. If even this cannot be written, there is nothing left to do.
 fn say(words: &str) {
     let _ = writeln!(io::stderr().lock(), "{words}");
+}
+
+/// What is said if the clock of the meter is off by a minute or more. Entries are made by this clock.
+fn clock_words(ahead: SignedDuration) -> Option<String> {
+    let by = ahead.unsigned_abs();
+    if by < Duration::from_secs(60) {
+        return None;
+    }
+    let (way, made) = if ahead.is_negative() { ("behind", "late") } else { ("ahead of", "early") };
+    let by_words = duration::words(by);
+    let mut words = format!(
+        "The clock of the meter is {by_words} {way} the clock here, so it makes its entries {made}."
+    );
+    if by > SUSPICIOUS {
+        words = format!("warning: {words} In the log of hours, each has a part of another hour.");
+    }
+    Some(words)
 }
 
 /// What the reading costs the meter, before it begins.
@@ -254,6 +286,8 @@ mod tests {
         let poll = Duration::from_millis(930);
         let fault = LogFault::Counter(RegisterId::new(60));
         let words = [
+            clock_words(SignedDuration::from_secs(-192)).unwrap(),
+            clock_words(SignedDuration::from_secs(601)).unwrap(),
             before(Which::Day, &extent(186, 645, 460), poll),
             before(Which::Day, &extent(186, 645, 1), poll),
             before(Which::Year, &extent(1, 1, 0), poll),
@@ -265,5 +299,6 @@ mod tests {
             ended(&LogEnd::Fault { id: None, fault: LogFault::NoDate }, &identity),
         ];
         insta::assert_snapshot!(words.join("\n\n"));
+        assert_eq!(clock_words(SignedDuration::from_secs(59)), None);
     }
 }

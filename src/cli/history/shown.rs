@@ -42,6 +42,8 @@ struct Row<'a> {
 pub(super) struct Json {
     meter: MeterJson,
     log: String,
+    /// By how many seconds the meter's clock is ahead.
+    clock_ahead: Option<i64>,
     complete: bool,
     entries: Vec<EntryJson>,
 }
@@ -142,13 +144,14 @@ impl<'a> Shown<'a> {
 
     pub(super) fn json(
         &self,
-        identity: &Identity,
-        meter: &config::Meter,
+        (identity, meter): (&Identity, &config::Meter),
         log: Log,
         complete: bool,
+        clock_ahead: Option<i64>,
     ) -> anyhow::Result<Json> {
         let entries = self.rows.iter().map(Row::json).collect::<anyhow::Result<_>>()?;
-        Ok(Json { meter: MeterJson::new(identity, meter), log: log.to_string(), complete, entries })
+        let (meter, log) = (MeterJson::new(identity, meter), log.to_string());
+        Ok(Json { meter, log, clock_ahead, complete, entries })
     }
 }
 

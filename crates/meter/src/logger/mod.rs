@@ -12,10 +12,12 @@
 
 mod access;
 mod chain;
+mod clock;
 mod reading;
 #[cfg(test)]
 mod tests;
 
 pub use self::access::Access;
 pub use self::chain::{LogFault, LogStamp};
+pub use self::clock::{CLOCK, clock_ahead};
 pub use self::reading::{LogEnd, LogExtent, LogOutcome, LogReading, LogStep, poll_awake};
