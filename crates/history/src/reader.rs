@@ -269,8 +269,12 @@ impl Snapshot {
         let hours = self.summaries(Table::Hour, meter, parameter, range)?;
         let at_end = hours.into_iter().filter_map(|(start, summary)| {
             let hour = self.reader.calendar.hour(start.as_millisecond());
-            let is_known = now >= hour.readings().end
-                && hour.ends_with(summary.last.time.as_millisecond())
+            let last = summary.last.time.as_millisecond();
+            // Hours of a zone with half hours are not those of another zone.
+            let is_known = hour.start == start.as_millisecond()
+                && now >= hour.readings().end
+                && hour.ends_with(last)
+                && last < hour.readings().end
                 && summary.rises();
             is_known.then_some((timestamp(hour.end), summary.last.value))
         });

@@ -1287,6 +1287,28 @@ fn the_counter_at_full_hours_is_never_a_guess() {
     assert_eq!(known("2026-11-24T15:00:59Z"), all[..3]);
 }
 
+/// The zone of a command may differ from that of the program, or the system's zone may be changed.
+#[test]
+fn hours_of_another_zone_are_no_full_hours() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("history.db");
+    let kolkata = TimeZone::get("Asia/Kolkata").unwrap();
+    let store = Store::open(&Location::File(path.clone()), Calendar::new(kolkata.clone()));
+    let mut bench = Bench { store: store.unwrap(), ..Bench::in_memory() };
+    bench.count("2026-11-20T09:35:00Z", "2026-11-24T12:35:00Z", 15);
+    // Only the hours themselves are kept of this day.
+    let range = (at("2026-11-20T10:00:00Z"), at("2026-11-20T13:00:00Z"));
+    let full_hours = |zone| {
+        let snapshot = Reader::of_file(path.clone(), zone).snapshot().unwrap();
+        let now = at("2026-11-24T12:40:00Z");
+        let all = snapshot.at_full_hours(&unnamed(), "energy", range, now).unwrap();
+        all.into_iter().map(|(time, _)| time.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(full_hours(TimeZone::UTC), [] as [String; 0]);
+    let halves = ["2026-11-20T11:30:00Z", "2026-11-20T12:30:00Z", "2026-11-20T13:30:00Z"];
+    assert_eq!(full_hours(kolkata), halves);
+}
+
 #[test]
 fn another_process_can_read_the_file() {
     let folder = TempDir::new().unwrap();
