@@ -20,6 +20,7 @@ mod inbox;
 mod language;
 mod machine;
 mod mean;
+mod meter_logs;
 mod mqtt;
 mod name;
 mod neighbour;

@@ -1,6 +1,5 @@
 //! `kamstrup2mqtt history`: the meter's own logs of hours, days, months and years.
 
-mod kept;
 mod shown;
 
 use std::fmt::Write as _;
@@ -14,12 +13,12 @@ use jiff::civil::Date;
 use kmp::logger::{Log, LogEntry};
 use kmp::register::RegisterId;
 
-use self::kept::Kept;
 use self::shown::Shown;
 use super::ask::{Target, complain, print, print_json, waiting_for};
 use super::signals::with_signals;
 use crate::config;
 use crate::history_file;
+use crate::meter_logs::{self, Kept};
 use logging::LocalTime;
 use meter::duration;
 use meter::identity::Identity;
@@ -68,16 +67,6 @@ impl Which {
             Self::Year => Log::Year,
         }
     }
-
-    /// The counters that are read, as far as the log has them. E8 and E9 give mean temperatures,
-    /// which take too long to read for each hour.
-    fn registers(self) -> Vec<RegisterId> {
-        let registers: &[u16] = match self {
-            Self::Hour => &[60, 68],
-            Self::Day | Self::Month | Self::Year => &[60, 68, 97, 110],
-        };
-        registers.iter().map(|id| RegisterId::new(*id)).collect()
-    }
 }
 
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
@@ -105,7 +94,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             return Ok(());
         }
         let folder = history_file::folder(std::env::var_os);
-        let mut kept = Kept::of(folder, serial, args.log.log());
+        let log = args.log.log();
+        let mut kept = Kept::of(folder, serial, log);
         if kept.is_refused() && !args.again {
             say(&refused_before(&identity));
             return Ok(());
@@ -113,7 +103,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         if let Some(words) = ahead.and_then(clock_words) {
             say(&words);
         }
-        let reading = LogReading::new(args.log.log(), args.log.registers(), kept.entries());
+        let reading = LogReading::new(log, meter_logs::registers(log), kept.entries());
         let mut entries: Vec<LogEntry> = Vec::new();
         let report = |step: LogStep<'_>| match step {
             LogStep::Begins(extent) => {
@@ -139,7 +129,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         let shown = Shown::new(&entries);
         if args.target.json {
             let ahead = ahead.map(|ahead| ahead.as_secs());
-            print_json(&shown.json((&identity, &meter), args.log.log(), is_complete, ahead)?)?;
+            print_json(&shown.json((&identity, &meter), log, is_complete, ahead)?)?;
         } else if args.csv {
             print(&shown.csv())?;
         } else if !entries.is_empty() {

@@ -14,12 +14,12 @@ use kmp::logger::{Log, LogEntry, LogId};
 use kmp::message::SerialNumber;
 use kmp::value::RegisterValue;
 
-use crate::cli::ask::hex;
-
 /// The largest file: 1400 hours take 100 KB in a year.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-pub(super) struct Kept {
+/// The entries of one log of a meter.
+#[derive(Debug)]
+pub(crate) struct Kept {
     /// `None` if there is no folder for it.
     folder: Option<PathBuf>,
     serial: SerialNumber,
@@ -29,7 +29,8 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Those of a meter's log, below the folder of the program's state.
-    pub(super) fn of(state: Option<PathBuf>, serial: SerialNumber, log: Log) -> Self {
+    #[must_use]
+    pub(crate) fn of(state: Option<PathBuf>, serial: SerialNumber, log: Log) -> Self {
         let folder = state.map(|state| state.join("meter-logs"));
         Self { folder, serial, log, is_warned: false }
     }
@@ -43,12 +44,14 @@ impl Kept {
         Some(self.folder.as_ref()?.join(format!("{}-none.txt", self.serial)))
     }
 
-    pub(super) fn is_refused(&self) -> bool {
+    /// Whether the meter did not give its log when it was asked before.
+    #[must_use]
+    pub(crate) fn is_refused(&self) -> bool {
         self.refusal().is_some_and(|path| path.exists())
     }
 
     /// Notes that the meter does not give its log. If that cannot be written, it is asked again.
-    pub(super) fn refuse(&self) {
+    pub(crate) fn refuse(&self) {
         if let (Some(folder), Some(path)) = (&self.folder, self.refusal()) {
             let written = fs::create_dir_all(folder).and_then(|()| fs::write(path, ""));
             if let Err(error) = written {
@@ -58,7 +61,7 @@ impl Kept {
     }
 
     /// Notes that the meter does give its log.
-    pub(super) fn answer(&self) {
+    pub(crate) fn answer(&self) {
         if self.is_refused()
             && let Some(Err(error)) = self.refusal().map(fs::remove_file)
         {
@@ -66,7 +69,9 @@ impl Kept {
         }
     }
 
-    pub(super) fn entries(&self) -> BTreeMap<LogId, Vec<RegisterValue>> {
+    /// All of them. A file that cannot be read has none.
+    #[must_use]
+    pub(crate) fn entries(&self) -> BTreeMap<LogId, Vec<RegisterValue>> {
         let Some(path) = self.path() else { return BTreeMap::new() };
         let is_small = fs::metadata(&path).is_ok_and(|file| file.len() <= LARGEST);
         let text =
@@ -75,7 +80,7 @@ impl Kept {
     }
 
     /// Appends entries. The first time that this is impossible, it returns a warning.
-    pub(super) fn add(&mut self, entries: &[LogEntry]) -> Result<(), String> {
+    pub(crate) fn add(&mut self, entries: &[LogEntry]) -> Result<(), String> {
         let written = self.write(entries);
         let Err(error) = written else { return Ok(()) };
         if std::mem::replace(&mut self.is_warned, true) {
@@ -98,8 +103,11 @@ impl Kept {
         // A line that was cut must not damage the next one.
         let mut text = "\n".to_owned();
         for entry in entries {
-            let bytes: Vec<u8> = entry.values.iter().flat_map(RegisterValue::to_bytes).collect();
-            let _ = writeln!(text, "{} {}", entry.id, hex(&bytes));
+            let _ = write!(text, "{} ", entry.id);
+            for byte in entry.values.iter().flat_map(RegisterValue::to_bytes) {
+                let _ = write!(text, "{byte:02x}");
+            }
+            text.push('\n');
         }
         OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
     }
