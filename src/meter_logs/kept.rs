@@ -36,7 +36,17 @@ impl Kept {
     }
 
     fn path(&self) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(format!("{}-{}.txt", self.serial, self.log)))
+        self.path_of(self.log)
+    }
+
+    fn path_of(&self, log: Log) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(format!("{}-{log}.txt", self.serial)))
+    }
+
+    /// Whether entries of any log of the meter are kept.
+    pub(crate) fn has_given(&self) -> bool {
+        let logs = [Log::Year, Log::Month, Log::Day, Log::Hour];
+        logs.into_iter().filter_map(|log| self.path_of(log)).any(|path| path.exists())
     }
 
     /// The file that exists if the meter does not give its log.
@@ -160,6 +170,7 @@ mod tests {
         assert_eq!(entries.len(), 3);
         assert_eq!(entries[&LogId::new(8)], entry(8).values);
         assert!(kept(&folder, 1, Log::Hour).entries().is_empty());
+        assert!(kept(&folder, 1, Log::Hour).has_given() && !kept(&folder, 2, Log::Day).has_given());
         assert!(kept(&folder, 2, Log::Day).entries().is_empty());
     }
 
@@ -204,6 +215,7 @@ mod tests {
         of_day.refuse();
         assert!(of_day.is_refused() && kept(&folder, 1, Log::Hour).is_refused());
         assert!(!kept(&folder, 2, Log::Day).is_refused());
+        assert!(!of_day.has_given());
         of_day.answer();
         assert!(!of_day.is_refused());
     }

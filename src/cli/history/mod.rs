@@ -104,6 +104,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             say(&words);
         }
         let reading = LogReading::new(log, meter_logs::registers(log), kept.entries());
+        let reading = reading.with_given(kept.has_given());
         let mut entries: Vec<LogEntry> = Vec::new();
         let report = |step: LogStep<'_>| match step {
             LogStep::Begins(extent) => {
@@ -136,7 +137,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             print(&shown.table())?;
         }
         report_end(&read, &meter, &identity);
-        if is_complete || !entries.is_empty() && read.trouble.is_none() {
+        let is_other = matches!(read.end, Some(LogEnd::OtherMeter(_)));
+        if is_complete || !entries.is_empty() && read.trouble.is_none() && !is_other {
             code = ExitCode::SUCCESS;
         }
         Ok(())

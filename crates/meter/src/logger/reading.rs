@@ -40,6 +40,7 @@ pub struct LogReading {
     from: Option<Date>,
     known: BTreeMap<LogId, Vec<RegisterValue>>,
     serial: Option<SerialNumber>,
+    has_given: bool,
     silences: u32,
     begun: Option<Begun>,
     /// How many requests about the log were answered.
@@ -130,13 +131,29 @@ impl LogReading {
         wanted: Vec<RegisterId>,
         known: BTreeMap<LogId, Vec<RegisterValue>>,
     ) -> Self {
-        Self { log, wanted, from: None, known, serial: None, silences: 0, begun: None, answers: 0 }
+        Self {
+            log,
+            wanted,
+            from: None,
+            has_given: !known.is_empty(),
+            known,
+            serial: None,
+            silences: 0,
+            begun: None,
+            answers: 0,
+        }
     }
 
     /// Reads no entries before this date.
     #[must_use]
     pub fn with_from(self, from: Option<Date>) -> Self {
         Self { from, ..self }
+    }
+
+    /// Whether this meter has given one of its logs before, so that silence is the line's fault.
+    #[must_use]
+    pub fn with_given(self, has_given: bool) -> Self {
+        Self { has_given: self.has_given || has_given, ..self }
     }
 
     /// How many requests about the log were answered so far.
@@ -191,7 +208,9 @@ impl LogReading {
         let configuration = loop {
             match client.request(&command, Tries::One, stop).await {
                 Ok(configuration) => break configuration,
-                Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho)) => {
+                Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho))
+                    if !self.has_given =>
+                {
                     client.request(&GetSerialNo, Tries::Three, stop).await?;
                     self.silences = self.silences.saturating_add(1);
                     if self.silences >= SILENCES {

@@ -193,6 +193,20 @@ async fn two_silences_mean_that_the_meter_does_not_give_its_log() {
     assert_eq!(bench.run(&mut reading(Log::Day, &[60])).await, Err(NoAnswer::Nothing));
 }
 
+/// Silence that the line causes says nothing about a meter that has given its log before.
+#[tokio::test(start_paused = true)]
+async fn a_meter_that_has_given_its_log_goes_on_giving_it() {
+    let mut bench = Bench::new(None, Behaviour::default(), None);
+    let mut of_day = reading(Log::Day, &[60]).with_given(true);
+    assert_eq!(bench.run(&mut of_day).await, Err(NoAnswer::Nothing));
+    for seed in 0..20 {
+        let faults = Faults::new(seed, vec![(Fault::Silence, 500)]);
+        let mut bench = Bench::new(Some(of_603()), Behaviour::default(), Some(faults));
+        let end = bench.run(&mut reading(Log::Year, &[60]).with_given(true)).await;
+        assert_ne!(end, Ok(LogEnd::NotGiven), "seed {seed}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cut_answer_continues_at_the_next_older_entry() {
     let logs = of_603().with_longest_answer(130);
