@@ -79,6 +79,15 @@ impl Kept {
         }
     }
 
+    /// Keeps what was read so far elsewhere, because the meter has begun its ids again.
+    pub(crate) fn set_aside(&self) {
+        let Some(path) = self.path() else { return };
+        let aside = path.with_extension("before-restart.txt");
+        if let Err(error) = fs::rename(&path, aside) {
+            tracing::debug!("cannot set the entries of an earlier log aside: {error}");
+        }
+    }
+
     /// All of them. A file that cannot be read has none.
     #[must_use]
     pub(crate) fn entries(&self) -> BTreeMap<LogId, Vec<RegisterValue>> {
@@ -205,6 +214,19 @@ mod tests {
         let mut kept = Kept::of(None, SerialNumber::new(1), Log::Day);
         assert!(kept.add(&[entry(9)]).unwrap_err().contains("HOME"));
         assert!(kept.entries().is_empty() && !kept.is_refused());
+    }
+
+    #[test]
+    fn entries_of_an_earlier_log_are_set_aside() {
+        let folder = TempDir::new().unwrap();
+        let mut of_day = kept(&folder, 1, Log::Day);
+        of_day.add(&[entry(9)]).unwrap();
+        of_day.set_aside();
+        assert!(of_day.entries().is_empty() && !of_day.has_given());
+        of_day.add(&[entry(1)]).unwrap();
+        assert_eq!(of_day.entries().keys().collect::<Vec<_>>(), [&LogId::new(1)]);
+        of_day.set_aside();
+        assert!(of_day.entries().is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 use kmp::logger::{Log, LogEntry};
 use kmp::register::RegisterId;
+use tokio::time::Instant;
 
 use self::shown::Shown;
 use super::ask::{Target, complain, print, print_json, waiting_for};
@@ -79,8 +80,10 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let mut reader = reader.finding_out(Extent::Identity);
     let mut code = ExitCode::FAILURE;
     with_signals(async |stop| {
+        let begun = Instant::now();
         let asked = waiting_for(&waiting, reader.read(&stop)).await;
-        let ahead = clock_ahead(&asked.readings, &LocalTime::now());
+        let ahead = clock_ahead(&asked.readings, &LocalTime::now())
+            .map(|ahead| at_least(ahead, begun.elapsed()));
         let identity = asked.identity;
         let Some(serial) = identity.serial else {
             match &asked.trouble {
@@ -89,7 +92,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             }
             return Ok(());
         };
-        if Access::of(&identity.models) == Access::NoWay {
+        let access = Access::of(&identity.models);
+        if access == Access::NoWay {
             say(&no_way(&identity));
             return Ok(());
         }
@@ -104,10 +108,14 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             say(&words);
         }
         let reading = LogReading::new(log, meter_logs::registers(log), kept.entries());
-        let reading = reading.with_given(kept.has_given());
+        let reading =
+            reading.of_meter(serial).with_given(access == Access::Known || kept.has_given());
         let mut entries: Vec<LogEntry> = Vec::new();
         let report = |step: LogStep<'_>| match step {
             LogStep::Begins(extent) => {
+                if extent.is_restarted {
+                    kept.set_aside();
+                }
                 say(&before(args.log, extent, poll_awake(line, polled.len())));
             }
             LogStep::Known(entry) => entries.push(entry.clone()),
@@ -156,6 +164,12 @@ fn say(words: &str) {
     let _ = writeln!(io::stderr().lock(), "{words}");
 }
 
+/// By how much the clock is ahead at least, if it was read in this time before it was compared.
+fn at_least(ahead: SignedDuration, took: Duration) -> SignedDuration {
+    let took = SignedDuration::try_from(took).unwrap_or(SignedDuration::MAX);
+    if ahead.is_negative() { ahead.saturating_add(took).min(SignedDuration::ZERO) } else { ahead }
+}
+
 /// What is said if the clock of the meter is off by a minute or more. Entries are made by this clock.
 fn clock_words(ahead: SignedDuration) -> Option<String> {
     let by = ahead.unsigned_abs();
@@ -178,6 +192,11 @@ fn before(log: Which, extent: &LogExtent, poll: Duration) -> String {
     let log = log.log();
     let all = extent.newest.get().saturating_sub(extent.oldest.get()).saturating_add(1);
     let mut words = format!("The {log} log of the meter has {}.", count(all, "entry", "entries"));
+    if extent.is_restarted {
+        words.push_str(
+            " The meter has begun it again, so entries that were read before are not used.",
+        );
+    }
     if extent.entries == 0 {
         let _ = write!(words, " All of them were read before.");
         return words;
@@ -239,6 +258,17 @@ fn ended(end: &LogEnd, identity: &Identity) -> String {
              It is not asked again unless you add `--again`.",
             identity.model_name()
         ),
+        LogEnd::Silent => format!(
+            "error: The {} did not answer requests for its log, but others.\nhint: Run the command \
+             again. If it fails each time, the line may lose long answers: hold the head steady, or \
+             clean the front of the meter.",
+            identity.model_name()
+        ),
+        LogEnd::UnknownForm => format!(
+            "error: The {} answers requests for its log in a form that kamstrup2mqtt does not know.\n\
+             hint: Please report what the same command prints with LOG_LEVEL=DEBUG.",
+            identity.model_name()
+        ),
         LogEnd::OtherMeter(serial) => format!(
             "error: Another meter answers now, with serial number {serial}.\nhint: Put the head back, \
              then run the command again."
@@ -273,6 +303,7 @@ mod tests {
             oldest: LogId::new(oldest),
             newest: LogId::new(newest),
             entries,
+            is_restarted: false,
             awake: Duration::from_millis(66_200),
         };
         let poll = Duration::from_millis(930);
@@ -286,11 +317,24 @@ mod tests {
             no_way(&identity),
             refused_before(&identity),
             ended(&LogEnd::NotGiven, &identity),
+            ended(&LogEnd::Silent, &identity),
+            ended(&LogEnd::UnknownForm, &identity),
             ended(&LogEnd::OtherMeter(SerialNumber::new(1)), &identity),
             ended(&LogEnd::Fault { id: Some(LogId::new(612)), fault }, &identity),
             ended(&LogEnd::Fault { id: None, fault: LogFault::NoDate }, &identity),
         ];
         insta::assert_snapshot!(words.join("\n\n"));
         assert_eq!(clock_words(SignedDuration::from_secs(59)), None);
+    }
+
+    /// The first poll may take more than a minute.
+    #[test]
+    fn a_slow_poll_makes_no_clock_wrong() {
+        let seconds = |ahead, took| {
+            at_least(SignedDuration::from_secs(ahead), Duration::from_secs(took)).as_secs()
+        };
+        assert_eq!(seconds(-90, 100), 0);
+        assert_eq!(seconds(-300, 100), -200);
+        assert_eq!(seconds(300, 100), 300);
     }
 }

@@ -106,8 +106,8 @@ pub enum LogFault {
     /// The log has no registers that say when an entry was made.
     #[error("the log has no register with the date of an entry")]
     NoDate,
-    /// The meter answers without entries.
-    #[error("the meter answered without entries (info {0})")]
+    /// The meter answers without entries, or says that they are of no use.
+    #[error("the meter gave no usable entries (info {0})")]
     Info(LogInfo),
     /// A register is missing, although the log has it.
     #[error("the meter left register {0} out")]

@@ -5,8 +5,11 @@
 //!
 //! An entry is accepted only if it continues the newer one (`chain`): its id is the next older one,
 //! its date is older, its counters are not higher, and its units and lengths are the same. Otherwise
-//! the reading ends there, and says why. The client never takes a late answer for another one,
-//! because each answer repeats the log and the id of its first entry.
+//! the reading ends there, and says why. The client never takes a late answer with entries for another
+//! one, because it repeats the log and the id of its first entry.
+//!
+//! After each silence, the serial number is read before an answer is accepted: the head may have been
+//! moved to another meter, whose log may have the same ids and dates.
 //!
 //! Only 303 and 603 are known to answer. [`Access`] says which meters may be asked.
 

@@ -9,7 +9,7 @@ use kmp::logger::{
     GetConfiguration, GetLogIdPastAbs, GetLogLastEntryPastAbs, Log, LogAnswer, LogEntry, LogId,
     LogInfo, Selection,
 };
-use kmp::message::{GetRegister, GetSerialNo, SerialNumber};
+use kmp::message::{Command, GetRegister, GetSerialNo, SerialNumber};
 use kmp::register::RegisterId;
 use kmp::value::RegisterValue;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,8 +25,12 @@ const PIECE: u16 = 24;
 /// How many silences mean that the meter does not give its log, if it answers other requests.
 const SILENCES: u32 = 2;
 
-/// How often a request is repeated, three times each, before the reading gives up.
-const FAILURES: u32 = 3;
+/// How often a request is made before the reading gives up.
+const TRIES: u32 = 12;
+
+/// How many answers to the first request, one after the other, mean that the meter answers in a form
+/// that is not known.
+const STRANGE: u32 = 3;
 
 /// Bytes of a request for entries, and of its answer, apart from registers and values.
 const REQUEST: usize = 15;
@@ -42,8 +46,11 @@ pub struct LogReading {
     serial: Option<SerialNumber>,
     has_given: bool,
     silences: u32,
+    strange: u32,
+    /// How often the current request was not answered.
+    failures: u32,
     begun: Option<Begun>,
-    /// How many requests about the log were answered.
+    /// How many pieces were answered.
     answers: u32,
 }
 
@@ -76,6 +83,8 @@ pub struct LogExtent {
     pub newest: LogId,
     /// How many entries are requested, at most.
     pub entries: u32,
+    /// Whether known entries are of no use, because the meter has begun its ids again.
+    pub is_restarted: bool,
     /// How long the meter is awake for them: the time of the bytes on the line.
     pub awake: Duration,
 }
@@ -111,6 +120,10 @@ pub enum LogEnd {
     Empty,
     /// The meter answers other requests, but not those for its log.
     NotGiven,
+    /// The same of a meter whose log can be read, so the line or the meter may be at fault.
+    Silent,
+    /// The meter answers in a form that is not known.
+    UnknownForm,
     /// Another meter answers now.
     OtherMeter(SerialNumber),
     /// The next older entries are not accepted.
@@ -139,6 +152,8 @@ impl LogReading {
             known,
             serial: None,
             silences: 0,
+            strange: 0,
+            failures: 0,
             begun: None,
             answers: 0,
         }
@@ -150,13 +165,20 @@ impl LogReading {
         Self { from, ..self }
     }
 
-    /// Whether this meter has given one of its logs before, so that silence is the line's fault.
+    /// Reads only the log of the meter whose `GetSerialNo` has this answer.
+    #[must_use]
+    pub fn of_meter(self, serial: SerialNumber) -> Self {
+        Self { serial: Some(serial), ..self }
+    }
+
+    /// Whether this meter has given one of its logs before, or is one that does, so that silence says
+    /// nothing about it.
     #[must_use]
     pub fn with_given(self, has_given: bool) -> Self {
         Self { has_given: self.has_given || has_given, ..self }
     }
 
-    /// How many requests about the log were answered so far.
+    /// How many requests for entries were answered so far.
     #[must_use]
     pub fn answers(&self) -> u32 {
         self.answers
@@ -174,25 +196,100 @@ impl LogReading {
         must_pause: impl Fn() -> bool,
         mut report: impl FnMut(LogStep<'_>),
     ) -> Result<LogOutcome, RequestError> {
-        // The head may have been moved to another meter meanwhile.
-        let serial = client.request(&GetSerialNo, Tries::Three, stop).await?;
-        if self.serial.is_some_and(|known| known != serial) {
-            return Ok(LogOutcome::Ended(LogEnd::OtherMeter(serial)));
-        }
-        self.serial = Some(serial);
-        if self.begun.is_none()
-            && let Some(end) = self.begin(client, line, stop, &mut report).await?
-        {
+        if let Some(end) = self.other_meter(client, stop).await? {
             return Ok(LogOutcome::Ended(end));
         }
         loop {
-            if let Some(end) = self.step(client, stop, &mut report).await? {
-                return Ok(LogOutcome::Ended(end));
+            let is_first = self.begun.is_none();
+            let result = if is_first {
+                self.begin(client, line, stop, &mut report).await
+            } else {
+                self.step(client, stop, &mut report).await
+            };
+            match result {
+                Ok(Some(end)) => return Ok(LogOutcome::Ended(end)),
+                Ok(None) => self.failures = 0,
+                Err(RequestError::NoAnswer(_)) if self.failures < TRIES => {
+                    self.failures = self.failures.saturating_add(1);
+                    if let Some(begun) = &mut self.begun
+                        && self.failures.is_multiple_of(3)
+                        && client.longest_cut().is_some()
+                    {
+                        // The line may not carry such long answers.
+                        begun.piece = begun.piece.div_ceil(2);
+                    }
+                }
+                Err(error) => return Err(error),
             }
-            if must_pause() {
+            // Each turn reads some entries, unless the meter does not answer.
+            let has_begun = is_first && self.begun.is_some();
+            if !has_begun && must_pause() {
                 return Ok(LogOutcome::Paused);
             }
         }
+    }
+
+    /// The end if the head is on another meter now. Must be called after each silence, before an
+    /// answer is accepted.
+    async fn other_meter<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        client: &mut Meter<S>,
+        stop: &CancellationToken,
+    ) -> Result<Option<LogEnd>, RequestError> {
+        let serial = client.request(&GetSerialNo, Tries::Three, stop).await?;
+        client.take_silence();
+        let known = *self.serial.get_or_insert(serial);
+        Ok((known != serial).then_some(LogEnd::OtherMeter(serial)))
+    }
+
+    /// Makes a request once. The error of the inner result is the end of the reading.
+    async fn ask<C: Command, S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        client: &mut Meter<S>,
+        command: &C,
+        stop: &CancellationToken,
+    ) -> Result<Result<C::Answer, LogEnd>, RequestError> {
+        let answer = client.request(command, Tries::One, stop).await?;
+        if client.take_silence()
+            && let Some(end) = self.other_meter(client, stop).await?
+        {
+            return Ok(Err(end));
+        }
+        Ok(Ok(answer))
+    }
+
+    /// What it means that the request for the log's configuration has no answer.
+    async fn unanswered<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        heard: NoAnswer,
+        client: &mut Meter<S>,
+        stop: &CancellationToken,
+    ) -> Result<Option<LogEnd>, RequestError> {
+        let most = match heard {
+            NoAnswer::Nothing | NoAnswer::OwnEcho => {
+                self.silences = self.silences.saturating_add(1);
+                if self.has_given { TRIES } else { SILENCES }
+            }
+            NoAnswer::Foreign => {
+                self.strange = self.strange.saturating_add(1);
+                STRANGE
+            }
+            _ => return Err(RequestError::NoAnswer(heard)),
+        };
+        // A meter that does not answer at all is not asked for its log again.
+        let tried = std::mem::replace(&mut self.failures, TRIES);
+        if let Some(end) = self.other_meter(client, stop).await? {
+            return Ok(Some(end));
+        }
+        self.failures = tried;
+        let end = match heard {
+            NoAnswer::Foreign if self.strange >= most => LogEnd::UnknownForm,
+            NoAnswer::Foreign => return Err(RequestError::NoAnswer(heard)),
+            _ if self.silences < most => return Ok(None),
+            _ if self.has_given => LogEnd::Silent,
+            _ => LogEnd::NotGiven,
+        };
+        Ok(Some(end))
     }
 
     /// Finds out what the log has. Returns the end if there is nothing to read.
@@ -204,26 +301,14 @@ impl LogReading {
         report: &mut impl FnMut(LogStep<'_>),
     ) -> Result<Option<LogEnd>, RequestError> {
         let command = GetConfiguration { log: self.log };
-        let mut failures = 0_u32;
-        let configuration = loop {
-            match client.request(&command, Tries::One, stop).await {
-                Ok(configuration) => break configuration,
-                Err(RequestError::NoAnswer(NoAnswer::Nothing | NoAnswer::OwnEcho))
-                    if !self.has_given =>
-                {
-                    client.request(&GetSerialNo, Tries::Three, stop).await?;
-                    self.silences = self.silences.saturating_add(1);
-                    if self.silences >= SILENCES {
-                        return Ok(Some(LogEnd::NotGiven));
-                    }
-                }
-                Err(RequestError::NoAnswer(_)) if failures < FAILURES * 3 => {
-                    failures = failures.saturating_add(1);
-                }
-                Err(error) => return Err(error),
+        let configuration = match self.ask(client, &command, stop).await {
+            Ok(Ok(configuration)) => configuration,
+            Ok(Err(end)) => return Ok(Some(end)),
+            Err(RequestError::NoAnswer(heard)) => {
+                return self.unanswered(heard, client, stop).await;
             }
+            Err(error) => return Err(error),
         };
-        self.answers = self.answers.saturating_add(1);
         let end = |fault| Ok(Some(LogEnd::Fault { id: None, fault }));
         let Some(mut registers) = LogStamp::registers(self.log, configuration.registers()) else {
             return end(LogFault::NoDate);
@@ -239,12 +324,17 @@ impl LogReading {
 
         let last = |offset| GetLogLastEntryPastAbs { offset, selection: selection.clone() };
         let oldest = last(GetLogLastEntryPastAbs::OLDEST);
-        let mut answer = client.request(&oldest, Tries::Three, stop).await?;
+        let mut answer = match self.ask(client, &oldest, stop).await? {
+            Ok(answer) => answer,
+            Err(end) => return Ok(Some(end)),
+        };
         if answer.is_empty() && !answer.info().contains(LogInfo::NO_ENTRIES) {
             // No capture shows that a log answers so far back.
-            answer = client.request(&last(0), Tries::Three, stop).await?;
+            answer = match self.ask(client, &last(0), stop).await? {
+                Ok(answer) => answer,
+                Err(end) => return Ok(Some(end)),
+            };
         }
-        self.answers = self.answers.saturating_add(1);
         let Some(first) = answer.entries().into_iter().next() else {
             if answer.info().contains(LogInfo::NO_ENTRIES) {
                 return Ok(Some(LogEnd::Empty));
@@ -267,7 +357,12 @@ impl LogReading {
             doubted: None,
         };
         self.known.retain(|_, values| begun.is_whole(values));
-        let extent = begun.extent(depth, &self.known, line);
+        // Ids that begin again are those of other entries.
+        let is_restarted = self.known.last_key_value().is_some_and(|(id, _)| *id > begun.newest);
+        if is_restarted {
+            self.known.clear();
+        }
+        let extent = begun.extent(depth, &self.known, line, is_restarted);
         self.begun = Some(begun);
         report(LogStep::Begins(&extent));
         Ok(None)
@@ -294,21 +389,11 @@ impl LogReading {
         let Some(command) = begun.command(self.log, &self.known) else {
             return Ok(Some(LogEnd::Complete));
         };
-        let mut failures = 0_u32;
-        let answer = loop {
-            match client.request(&command, Tries::Three, stop).await {
-                Ok(answer) => break answer,
-                Err(RequestError::NoAnswer(_)) if failures < FAILURES => {
-                    failures = failures.saturating_add(1);
-                    // The line may not carry such long answers.
-                    if begun.piece > 1 && client.longest_cut().is_some() {
-                        begun.piece = begun.piece.div_euclid(2);
-                        return Ok(None);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
+        let answer = match self.ask(client, &command, stop).await? {
+            Ok(answer) => answer,
+            Err(end) => return Ok(Some(end)),
         };
+        let Some(begun) = &mut self.begun else { return Ok(None) };
         self.answers = self.answers.saturating_add(1);
         Ok(begun.accept(&answer, self.from, report))
     }
@@ -325,6 +410,7 @@ impl Begun {
         depth: u16,
         known: &BTreeMap<LogId, Vec<RegisterValue>>,
         line: Line,
+        is_restarted: bool,
     ) -> LogExtent {
         let all = self.newest.get().saturating_sub(self.oldest.get()).saturating_add(1);
         let already = known.range(self.oldest..=self.newest).count();
@@ -342,6 +428,7 @@ impl Begun {
             oldest: self.oldest,
             newest: self.newest,
             entries,
+            is_restarted,
             awake: line.time_for(bytes),
         }
     }
@@ -376,8 +463,11 @@ impl Begun {
         let fault = if answer.newest() < self.newest {
             Some(LogFault::Restarted(answer.newest()))
         } else if entries.is_empty() {
-            let is_past_the_oldest =
-                answer.info().contains(LogInfo::OUT_OF_RANGE) && self.next < self.newest;
+            let says = |bit| answer.info().contains(bit);
+            let is_past_the_oldest = says(LogInfo::OUT_OF_RANGE)
+                && !says(LogInfo::MEMORY_ERROR)
+                && !says(LogInfo::INTERNAL_ERROR)
+                && self.next < self.newest;
             if is_past_the_oldest {
                 return Some(LogEnd::Complete);
             }

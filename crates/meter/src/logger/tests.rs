@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kmp::datalink::{Address, Cid, Packet, emit};
+use kmp::frame::Direction;
 use kmp::line::Line;
 use kmp::logger::{Log, LogEntry, LogId, LogInfo};
 use kmp::message::SerialNumber;
@@ -12,7 +15,7 @@ use kmp::value::RegisterValue;
 use simulator::{
     Behaviour, EnergyUnit, Fault, Faults, Logs, Model, Registers, Simulator, SummerStamp,
 };
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -198,7 +201,7 @@ async fn two_silences_mean_that_the_meter_does_not_give_its_log() {
 async fn a_meter_that_has_given_its_log_goes_on_giving_it() {
     let mut bench = Bench::new(None, Behaviour::default(), None);
     let mut of_day = reading(Log::Day, &[60]).with_given(true);
-    assert_eq!(bench.run(&mut of_day).await, Err(NoAnswer::Nothing));
+    assert_eq!(bench.run(&mut of_day).await, Ok(LogEnd::Silent));
     for seed in 0..20 {
         let faults = Faults::new(seed, vec![(Fault::Silence, 500)]);
         let mut bench = Bench::new(Some(of_603()), Behaviour::default(), Some(faults));
@@ -312,15 +315,171 @@ async fn it_pauses_between_two_pieces_and_continues_over_another_connection() {
     assert_eq!(bench.read, held(&logs, Log::Day, &[348, 60]));
 }
 
+fn serial(number: u32) -> Registers {
+    let mut registers = Registers::model(Model::Multical603, EnergyUnit::MegawattHour, 0);
+    registers.serial = SerialNumber::new(number);
+    registers
+}
+
+/// A meter with logs, which answers over the returned stream.
+fn of_serial(number: u32) -> DuplexStream {
+    let meter = Simulator::new(watch::channel(serial(number)).1, Behaviour::default());
+    let (near, far) = duplex(1024);
+    tokio::spawn(async move { meter.with_logs(of_603()).serve(far).await });
+    near
+}
+
+/// What happens to a request that is sent for the n-th time, and is this one.
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    /// It is lost, and then the head is on another meter.
+    Moved,
+    /// The connection ends.
+    Closed,
+}
+
+/// Two meters behind a head. `event` says what happens to a request.
+fn behind_a_head(event: impl Fn(&[u8]) -> Option<Event> + Send + 'static) -> DuplexStream {
+    let (near, mut far) = duplex(1024);
+    let (mut meter, mut other) = (of_serial(1), Some(of_serial(2)));
+    tokio::spawn(async move {
+        let (mut request, mut answer) = ([0; 256], [0; 1024]);
+        loop {
+            tokio::select! {
+                read = far.read(&mut request) => {
+                    let Ok(count @ 1..) = read else { return };
+                    match event(&request[..count]) {
+                        Some(Event::Closed) => return,
+                        Some(Event::Moved) if other.is_some() => meter = other.take().unwrap(),
+                        _ => meter.write_all(&request[..count]).await.unwrap(),
+                    }
+                }
+                read = meter.read(&mut answer) => {
+                    let count = read.unwrap();
+                    far.write_all(&answer[..count]).await.unwrap();
+                }
+            }
+        }
+    });
+    near
+}
+
+async fn over(
+    stream: DuplexStream,
+    reading: &mut LogReading,
+    read: &mut Vec<LogEntry>,
+) -> Result<LogOutcome, RequestError> {
+    let mut client = Meter::new(stream, LINE, LineState::default());
+    let report = |step: LogStep<'_>| {
+        if let LogStep::Read(entries) = step {
+            read.extend_from_slice(entries);
+        }
+    };
+    reading.read(&mut client, LINE, &CancellationToken::new(), || false, report).await
+}
+
+/// Two meters of the same age have the same ids and dates, so only the serial number tells them
+/// apart.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_moved_while_a_log_is_read_ends_it() {
+    for moved_at in [1, 2, 5] {
+        let pieces = AtomicUsize::new(0);
+        let head = behind_a_head(move |request| {
+            // 0x06 is stuffed.
+            let is_piece = request.get(2..5) == Some(&[0xB8, 0x1B, 0xF9]);
+            let is_now = is_piece && pieces.fetch_add(1, Ordering::Relaxed) + 1 == moved_at;
+            is_now.then_some(Event::Moved)
+        });
+        let mut read = Vec::new();
+        let end = over(head, &mut reading(Log::Day, &[60]), &mut read).await.unwrap();
+        assert_eq!(end, LogOutcome::Ended(LogEnd::OtherMeter(SerialNumber::new(2))));
+        assert_eq!(read.len(), 24 * (moved_at - 1), "{moved_at}");
+    }
+    // It may be moved as early as that.
+    for sub_command in [5, 7] {
+        let head = behind_a_head(move |request| {
+            (request.get(2..4) == Some(&[0xB8, sub_command])).then_some(Event::Moved)
+        });
+        let mut read = Vec::new();
+        let end = over(head, &mut reading(Log::Day, &[60]), &mut read).await.unwrap();
+        assert_eq!(end, LogOutcome::Ended(LogEnd::OtherMeter(SerialNumber::new(2))));
+        assert_eq!(read, []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_meter_may_be_known_before() {
+    let mut read = Vec::new();
+    let mut of_first = reading(Log::Day, &[60]).of_meter(SerialNumber::new(1));
+    let end = over(of_serial(1), &mut of_first, &mut read).await.unwrap();
+    assert_eq!(end, LogOutcome::Ended(LogEnd::Complete));
+    let mut of_other = reading(Log::Day, &[60]).of_meter(SerialNumber::new(2));
+    let end = over(of_serial(1), &mut of_other, &mut read).await.unwrap();
+    assert_eq!(end, LogOutcome::Ended(LogEnd::OtherMeter(SerialNumber::new(1))));
+}
+
+/// A server that closes each connection at the same request makes no progress.
+#[tokio::test(start_paused = true)]
+async fn finding_out_what_the_log_has_is_no_progress() {
+    let mut of_day = reading(Log::Day, &[60]);
+    for _ in 0..3 {
+        let head = behind_a_head(|request| {
+            (request.get(2..4) == Some(&[0xB8, 0x07])).then_some(Event::Closed)
+        });
+        let result = over(head, &mut of_day, &mut Vec::new()).await;
+        assert!(matches!(result, Err(RequestError::Broken(_))), "{result:?}");
+        assert_eq!(of_day.answers(), 0);
+    }
+}
+
+/// A meter whose answers nobody has captured may answer in another form.
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_an_unknown_form_is_called_so() {
+    let (near, mut far) = duplex(1024);
+    let mut meter = of_serial(1);
+    tokio::spawn(async move {
+        let (mut request, mut answer) = ([0; 256], [0; 1024]);
+        while let Ok(count @ 1..) = far.read(&mut request).await {
+            meter.write_all(&request[..count]).await.unwrap();
+            let mut count = meter.read(&mut answer).await.unwrap();
+            if request.get(2) == Some(&0xB8) {
+                // A configuration that is too short.
+                let address = Address::HEAT_METER;
+                let data = [vec![0x05, 0x04], vec![0x01; 10]].concat();
+                let packet = Packet { address, cid: Cid::LOGGER, data: &data };
+                let frame = emit(Direction::FromMeter, packet);
+                count = frame.len();
+                answer[..count].copy_from_slice(&frame);
+            }
+            far.write_all(&answer[..count]).await.unwrap();
+        }
+    });
+    let end = over(near, &mut reading(Log::Day, &[60]), &mut Vec::new()).await.unwrap();
+    assert_eq!(end, LogOutcome::Ended(LogEnd::UnknownForm));
+}
+
+/// A log whose ids begin again has other entries with the same ids.
+#[tokio::test(start_paused = true)]
+async fn known_entries_of_a_restarted_log_are_forgotten() {
+    let logs = of_603();
+    let all = held(&logs, Log::Day, &[348, 60]);
+    let mut known: BTreeMap<_, _> =
+        all[..100].iter().map(|entry| (entry.id, entry.values.clone())).collect();
+    known.insert(LogId::new(all[0].id.get() + 1), all[0].values.clone());
+    let mut bench = Bench::of(logs);
+    let mut of_day = LogReading::new(Log::Day, ids(&[60]), known);
+    assert_eq!(bench.run(&mut of_day).await, Ok(LogEnd::Complete));
+    assert_eq!((bench.read.len(), bench.known.len()), (460, 0));
+    assert!(bench.extent.unwrap().is_restarted);
+}
+
 #[tokio::test(start_paused = true)]
 async fn another_meter_ends_it() {
     let mut bench = Bench::of(of_603());
     let mut of_day = reading(Log::Day, &[60]);
     assert_eq!(bench.run_until(&mut of_day, || true).await.unwrap(), LogOutcome::Paused);
     let mut other = Bench::of(of_603());
-    let mut registers = Registers::model(Model::Multical603, EnergyUnit::MegawattHour, 0);
-    registers.serial = SerialNumber::new(1);
-    let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
+    let meter = Simulator::new(watch::channel(serial(1)).1, Behaviour::default());
     let (connections, accepted) = mpsc::unbounded_channel();
     tokio::spawn(async move { meter.with_logs(of_603()).serve_each(accepted).await });
     other.connections = connections;

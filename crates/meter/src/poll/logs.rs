@@ -58,6 +58,10 @@ impl LogWork {
             let mut client = memory.line.client(stream, plan.line);
             let reading = self.reading.read(&mut client, plan.line, stop, &must_pause, &mut report);
             let result = reading.await;
+            let is_other = matches!(result, Ok(LogOutcome::Ended(LogEnd::OtherMeter(_))));
+            if client.take_silence() || is_other {
+                memory.recognition.lost();
+            }
             memory.line.keep(&client);
             drop(client);
             if self.reading.answers() > self.answers {
@@ -79,6 +83,9 @@ impl LogWork {
                 Err(RequestError::Broken(error)) => {
                     self.trouble = Some(error.into());
                     self.attempts.note_broken();
+                    if must_pause() {
+                        return false;
+                    }
                 }
             }
         }
