@@ -18,9 +18,10 @@ pub(super) fn add(
     usage: &[(i64, Usage)],
 ) -> Result<(), Error> {
     let Some(day) = calendar.day(calendar.date(time)) else { return Ok(()) };
-    let mut known = transaction.prepare("SELECT 1 FROM usage WHERE meter = ? AND start = ?")?;
+    let mut known =
+        transaction.prepare_cached("SELECT 1 FROM usage WHERE meter = ? AND start = ?")?;
     let is_first = !usage.is_empty() && !known.exists([meter, day.start])?;
-    let mut insert = transaction.prepare(
+    let mut insert = transaction.prepare_cached(
         "INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
          since = min(since, excluded.since), polls = polls + excluded.polls,
          sent = sent + excluded.sent, received = received + excluded.received,

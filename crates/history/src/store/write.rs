@@ -113,7 +113,7 @@ impl Store {
         let mut written = Written::Stored;
         {
             let mut insert =
-                transaction.prepare("INSERT OR REPLACE INTO reading VALUES (?, ?, ?)")?;
+                transaction.prepare_cached("INSERT OR REPLACE INTO reading VALUES (?, ?, ?)")?;
             for Sample { parameter, value, unit, is_counter } in values {
                 let unit = unit.clone().unwrap_or_default();
                 let key = (meter.clone(), parameter.clone(), unit.clone());
@@ -140,7 +140,7 @@ impl Store {
         }
         if !usage.is_empty() {
             let is_anybody = values.is_empty() && meter.serial().is_none();
-            let mut id = usage::known_id(&transaction, meter)?.filter(|_| is_anybody);
+            let mut id = if is_anybody { usage::known_id(&transaction, meter)? } else { None };
             if id.is_none() {
                 match written_id(&transaction, meter)? {
                     Some((own, replaced)) => {
@@ -159,8 +159,9 @@ impl Store {
         transaction.commit()?;
         self.folding.add(ended);
         // The log is created by the first write, and when a backup has emptied it.
-        if !self.is_displaced() {
-            self.files = self.location.files();
+        let files = self.location.files();
+        if files.database == self.files.database {
+            self.files = files;
         }
         Ok(written)
     }
@@ -217,7 +218,8 @@ fn current_meter(
     name: &str,
 ) -> Result<Option<(i64, Option<String>)>, Error> {
     let sql = "SELECT id, serial FROM meter WHERE name = ? AND current = 1";
-    transaction.query_row(sql, [name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    let mut statement = transaction.prepare_cached(sql)?;
+    statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
 /// The id of the meter that is written, and the one that it has replaced. `None` if its name has too
