@@ -181,7 +181,9 @@ impl<'a, O: Open> Task<'a, O> {
             error.map(|error| error.explain(&plan.hint_context(&models, memory.line.has_answered)));
         journal.log(&polled, Timing { ended, took }, &models);
         memory.last_poll_failed = polled.trouble.is_some() && polled.readings.is_empty();
-        timetable.end_poll(memory.last_poll_failed, plan.port.is_shared());
+        // With many meters, finding out whether a port is shared costs more than the rest.
+        let has_failed = memory.last_poll_failed;
+        timetable.end_poll(has_failed, has_failed && plan.port.is_shared());
         let result = PollResult::new(polled, explanation, took, memory);
         journal.log_summary(&result, ended);
         Some(result)
