@@ -155,8 +155,8 @@ struct Sent {
 }
 
 impl Sent {
-    fn may_be_rejected(&self) -> bool {
-        self.id != 0 || self.at.elapsed() < REJECTED_WITHIN
+    fn may_be_rejected(&self, now: Instant) -> bool {
+        self.id != 0 || now.saturating_duration_since(self.at) < REJECTED_WITHIN
     }
 
     /// Whether it is a message that the broker acknowledges.
@@ -221,7 +221,8 @@ impl Trail {
 
     /// Whether all that was queued is sent and acknowledged.
     pub(super) fn is_settled(&self) -> bool {
-        self.queued.is_empty() && !self.sent.iter().any(Sent::may_be_rejected)
+        let now = Instant::now();
+        self.queued.is_empty() && !self.sent.iter().any(|sent| sent.may_be_rejected(now))
     }
 
     pub(super) fn accepted(&self) -> &Accepted {
@@ -230,7 +231,8 @@ impl Trail {
 
     /// The client library has sent a packet.
     pub(super) fn note_sent(&mut self, packet: &Outgoing) {
-        self.retain(|_, sent| sent.may_be_rejected() || sent.is_clearing());
+        let now = Instant::now();
+        self.retain(|_, sent| sent.may_be_rejected(now) || sent.is_clearing());
         let id = match packet {
             Outgoing::Publish(id) | Outgoing::Subscribe(id) | Outgoing::Unsubscribe(id) => *id,
             Outgoing::PingReq => {
@@ -244,7 +246,7 @@ impl Trail {
         if self.queued.front().is_some_and(|step| step.is(packet))
             && let Some(step) = self.queued.pop_front()
         {
-            self.sent.push_back(Sent { id, step, at: Instant::now() });
+            self.sent.push_back(Sent { id, step, at: now });
         }
     }
 
@@ -294,7 +296,8 @@ impl Trail {
     /// The oldest step that is not acknowledged. If the broker has closed the connection, it has
     /// rejected this one.
     pub(super) fn pending(&self) -> Option<&Step> {
-        let oldest = self.sent.iter().find(|sent| sent.may_be_rejected()).map(|sent| &sent.step);
+        let now = Instant::now();
+        let oldest = self.sent.iter().find(|sent| sent.may_be_rejected(now)).map(|sent| &sent.step);
         let step = oldest.or_else(|| self.is_pinging.then_some(&Step::Ping));
         step.filter(|step| **step != Step::Unsubscribe)
     }
