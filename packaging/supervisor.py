@@ -3,7 +3,10 @@
 
 It answers GET /services/mqtt from FILE, which it reads again for each request. The first line is the
 status, the rest is the body. Requests need the token of the variable SUPERVISOR_TOKEN. The default
-port is 80."""
+port is 80.
+
+Home Assistant is away: GET /core/websocket is answered with 502, as the Supervisor does. It needs no
+token, which is sent only after that."""
 
 import http.server
 import os
@@ -13,7 +16,9 @@ import sys
 
 class Supervisor(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        if self.headers.get("Authorization") != f"Bearer {os.environ['SUPERVISOR_TOKEN']}":
+        if self.path == "/core/websocket":
+            self.answer(502, "text/plain", "502: Bad Gateway")
+        elif self.headers.get("Authorization") != f"Bearer {os.environ['SUPERVISOR_TOKEN']}":
             self.answer(403, "text/plain", "403: Forbidden")
         elif self.path == "/services/mqtt":
             status, body = pathlib.Path(sys.argv[1]).read_text().split("\n", 1)

@@ -18,6 +18,7 @@ use crate::app::{self, Services};
 use crate::config::addon_options::{self as options, Options, OptionsError};
 use crate::config::{parameters_list, serial_port_lines, warning_words};
 use crate::finder::Finder;
+use crate::gaps;
 use crate::machine;
 use crate::options_change::ChangeRequest;
 use crate::recovery::{self, InvalidConfiguration, LOOK_AT_OPTIONS, Why};
@@ -109,6 +110,7 @@ pub(crate) async fn run(
             board: board.clone(),
             runs_as: RunsAs::AddOn,
             history: Some(Arc::clone(&addon.history)),
+            journal: Some(addon.options.with_file_name(gaps::JOURNAL)),
             page: page.clone(),
             queues: queues.clone(),
             ..Services::default()
@@ -235,7 +237,8 @@ async fn read(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let board = &services.board;
-    let config = options.config.clone();
+    let mut config = options.config.clone();
+    config.home_assistant = addon.supervisor.as_ref().and_then(Supervisor::home_assistant);
     let (sender, brokers) = watch::channel(None);
     let mut asking = JoinSet::new();
     match &addon.supervisor {

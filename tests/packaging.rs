@@ -109,6 +109,7 @@ fn values_are_those_that_were_argued_for() {
         ("services", serde_json::json!(["mqtt:want"])),
         ("uart", true.into()),
         ("ingress", true.into()),
+        ("homeassistant_api", true.into()),
         ("stage", "experimental".into()),
         ("slug", "kamstrup2mqtt".into()),
         ("map", serde_json::json!([{ "type": "ssl", "read_only": true }])),
@@ -230,7 +231,7 @@ fn options_that_do_not_fit_are_detected() {
         "head": { "port": "/dev/ttyUSB0", "serial_ports": "x" },
         "meters": [{ "meter": "403", "units": "imperial" }],
         "mqtt": { "port": 70000, "retain": "yes", "client": "x" },
-        "log_level": "loud", "language": "dansk", "poll_offset": "20",
+        "log_level": "loud", "language": "dansk", "history": "full", "poll_offset": "20",
     });
     let mut errors = Vec::new();
     misfits(schema, &options, "", &mut errors);
@@ -239,6 +240,7 @@ fn options_that_do_not_fit_are_detected() {
         errors.iter().map(|error| error.split(':').next().unwrap()).collect::<Vec<_>>(),
         [
             "head.serial_ports",
+            "history",
             "language",
             "log_level",
             "meter",
@@ -386,6 +388,10 @@ fn the_program_accepts_every_choice() {
             assert!(takes(section, &format!("{key}: {word}")), "{key}: {word}");
         }
         assert!(!takes(section, &format!("{key}: nonsense")), "{key}");
+    }
+    let access = "url: 'http://ha:8123', token: a-secret-token";
+    for word in choices(&schema["history"]) {
+        assert!(takes("homeassistant", &format!("history: '{word}', {access}")), "{word}");
     }
     for key in ["meter", "units"] {
         assert_eq!(choices(&schema[key]), choices(&schema["meters"][0][key]));

@@ -12,6 +12,8 @@ pub struct ApiAddress {
     /// As in an address: an IPv6 address has brackets.
     host: String,
     port: u16,
+    /// The path of the WebSocket.
+    path: &'static str,
 }
 
 impl FromStr for ApiAddress {
@@ -31,7 +33,7 @@ impl FromStr for ApiAddress {
             && url.fragment().is_none();
         let host = url.host_str().filter(|_| is_server).ok_or(())?.to_owned();
         let port = url.port_or_known_default().ok_or(())?;
-        Ok(Self { is_encrypted, host, port })
+        Ok(Self { is_encrypted, host, port, path: "/api/websocket" })
     }
 }
 
@@ -43,6 +45,20 @@ impl fmt::Display for ApiAddress {
 }
 
 impl ApiAddress {
+    /// Home Assistant behind its Supervisor, to which an app (add-on) sends its requests.
+    #[must_use]
+    pub(crate) fn behind(supervisor: &Url) -> Option<Self> {
+        let host = supervisor.host_str()?.to_owned();
+        let port = supervisor.port_or_known_default()?;
+        Some(Self { is_encrypted: false, host, port, path: "/core/websocket" })
+    }
+
+    /// The path of the WebSocket.
+    #[must_use]
+    pub(crate) fn path(&self) -> &'static str {
+        self.path
+    }
+
     /// Whether the connection is encrypted.
     #[must_use]
     pub(crate) fn is_encrypted(&self) -> bool {
@@ -65,6 +81,19 @@ impl ApiAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_supervisor_has_another_path() {
+        for (supervisor, shown) in [
+            ("http://supervisor", "http://supervisor:80"),
+            ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+        ] {
+            let behind = ApiAddress::behind(&supervisor.parse().unwrap()).unwrap();
+            assert_eq!((behind.to_string().as_str(), behind.path()), (shown, "/core/websocket"));
+            let direct: ApiAddress = supervisor.parse().unwrap();
+            assert_eq!((direct.to_string().as_str(), direct.path()), (shown, "/api/websocket"));
+        }
+    }
 
     #[test]
     fn an_address_has_a_scheme_and_a_host_and_perhaps_a_port() {

@@ -113,10 +113,15 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// Home Assistant, if its address and a token are set. Both are needed to fill gaps.
+    /// Home Assistant, if its address and a token are set. Both are needed to fill gaps, but not in
+    /// the app: it gets both from the Supervisor.
     fn home_assistant(&mut self, history: HistoryUse) -> Option<Access> {
         let needed: [&'static Key; 2] = [&keys::API_URL, &keys::API_TOKEN];
-        for key in needed.into_iter().filter(|_| history == HistoryUse::Gaps) {
+        let is_app = matches!(
+            self.settings.get(&keys::HISTORY),
+            Some(Given { place: Place { origin: Origin::Form(_), .. }, .. })
+        );
+        for key in needed.into_iter().filter(|_| history != HistoryUse::Off && !is_app) {
             if self.settings.get(key).is_none() {
                 self.problem(Problem {
                     about: About::Setting(key, Place::shared(Origin::Default)),

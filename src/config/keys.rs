@@ -862,6 +862,7 @@ settings! {
     HISTORY: HistoryUse = value::history_use, Key {
         path: "homeassistant.history",
         kind: Kind::Words(&["off", "gaps"], ""),
+        form: FormName::Option(Field { name: "history", label: "Fill the statistics" }),
         variable: Some("HOMEASSISTANT_HISTORY"),
         accepted: "`off` or `gaps`",
         default: Value("off"),

@@ -47,6 +47,13 @@ pub(crate) enum Failed {
     NoThread(#[from] JoinError),
 }
 
+impl Failed {
+    /// Whether Home Assistant has not started yet, so that waiting helps.
+    fn is_away(&self) -> bool {
+        matches!(self, Self::HomeAssistant(Error::Away(_)))
+    }
+}
+
 /// Connects, and waits until Home Assistant can be read and written. This takes up to five minutes,
 /// or longer while it starts.
 async fn connected(access: &Access) -> Result<Running<Stream>, Failed> {

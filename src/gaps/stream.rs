@@ -41,7 +41,7 @@ pub(crate) enum Unreachable {
 #[must_use]
 pub(super) fn server(address: &ApiAddress) -> Server {
     let host = format!("{}:{}", address.host(), address.port());
-    Server { host, path: "/api/websocket".to_owned() }
+    Server { host, path: address.path().to_owned() }
 }
 
 /// Opens a connection.

@@ -10,10 +10,14 @@ use tracing::{debug, info, warn};
 
 use super::{Source, fill_all};
 use crate::config::Access;
+use meter::back_off::BackOff;
 use meter::news::News;
 
 /// A gap can be filled at most an hour after it has ended.
 const PAUSE: Duration = Duration::from_secs(3600);
+
+/// The pauses while Home Assistant is away. It starts within minutes.
+const AWAY: BackOff = BackOff::new(Duration::from_secs(10), PAUSE);
 
 /// How far back the first look goes: as far as there are stored hours.
 const FIRST: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -48,10 +52,13 @@ async fn forever(repeating: &Repeating) {
     let Repeating { access, source, journal } = repeating;
     let mut back = FIRST;
     let mut problems = News::default();
+    let mut away = AWAY;
     loop {
+        let mut pause = PAUSE;
         match fill_all(access, source, journal, back, false).await {
             Ok(report) => {
                 back = LATER;
+                away.reset();
                 problems.is_new(None);
                 for (id, hours) in report.filled() {
                     info!("Filled {hours} h of {id} in Home Assistant's statistics.");
@@ -60,11 +67,17 @@ async fn forever(repeating: &Repeating) {
             }
             Err(error) => {
                 let words = error.to_string();
-                if problems.is_new(Some(words.clone())) {
+                let is_new = problems.is_new(Some(words.clone()));
+                if error.is_away() {
+                    pause = away.pause();
+                    if is_new {
+                        info!("{words}. Looking for gaps in its statistics as soon as it answers.");
+                    }
+                } else if is_new {
                     warn!("Cannot fill gaps in Home Assistant's statistics: {words}.");
                 }
             }
         }
-        sleep(PAUSE).await;
+        sleep(pause).await;
     }
 }

@@ -26,7 +26,7 @@ use self::answer::{page, supplied};
 pub(crate) use self::error::SupervisorError;
 use self::log::SupervisorLog;
 use crate::config::addon_options::{Options, Supplied};
-use crate::config::{Broker, Secret};
+use crate::config::{Access, ApiAddress, Broker, Secret};
 use crate::http::{self, Answer, HttpError};
 use crate::status::{Board, BrokerState, SettingLine, SupervisorState};
 use meter::back_off::BackOff;
@@ -83,6 +83,13 @@ impl Supervisor {
     #[must_use]
     pub(crate) fn new(server: Server, token: Secret) -> Self {
         Self { server, token }
+    }
+
+    /// Home Assistant behind the Supervisor, which accepts the same token.
+    #[must_use]
+    pub(crate) fn home_assistant(&self) -> Option<Access> {
+        let address = ApiAddress::behind(&self.server.0)?;
+        Some(Access { address, token: self.token.clone() })
     }
 
     async fn get(&self, path: &str) -> Result<Answer, HttpError> {

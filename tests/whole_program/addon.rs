@@ -4,11 +4,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures_util::{SinkExt, StreamExt};
 use rumqttc::ConnectReturnCode;
 use rumqttc::mqttbytes::v4::{ConnAck, Packet};
+use serde_json::{Value, json};
 use simulator::{Behaviour, EnergyUnit, Registers};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -17,6 +20,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::broker::{Broker, own_port};
 use crate::ports::full;
@@ -34,6 +38,10 @@ const LEAVE: Duration = Duration::from_secs(2);
 struct Supervisor {
     address: SocketAddr,
     says: watch::Sender<String>,
+    /// Whether Home Assistant has started.
+    core: watch::Sender<bool>,
+    /// What Home Assistant was asked for.
+    asked: Asked,
     serving: JoinSet<()>,
 }
 
@@ -41,7 +49,13 @@ impl Supervisor {
     /// A Supervisor that is not running yet.
     async fn absent() -> Self {
         let address = unused().await;
-        Self { address, says: watch::Sender::default(), serving: JoinSet::new() }
+        Self {
+            address,
+            says: watch::Sender::default(),
+            core: watch::Sender::default(),
+            asked: Asked::default(),
+            serving: JoinSet::new(),
+        }
     }
 
     async fn saying(status: &str, body: &str) -> Self {
@@ -71,14 +85,27 @@ impl Supervisor {
     async fn start(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         let says = self.says.subscribe();
+        let (core, asked_for) = (self.core.subscribe(), Arc::clone(&self.asked));
         self.serving.spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
+                let mut start = [0; 20];
+                while stream.peek(&mut start).await.unwrap() < start.len() {
+                    tokio::task::yield_now().await;
+                }
+                if *core.borrow() && start == *b"GET /core/websocket " {
+                    tokio::spawn(be_home_assistant(stream, Arc::clone(&asked_for)));
+                    continue;
+                }
                 let mut asked = Vec::new();
                 while !asked.ends_with(b"\r\n\r\n") {
                     assert_ne!(stream.read_buf(&mut asked).await.unwrap(), 0);
                 }
                 let asked = String::from_utf8(asked).unwrap();
+                if asked.starts_with("GET /core/websocket ") {
+                    let _ = stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n").await;
+                    continue;
+                }
                 assert!(asked.contains(&format!("Bearer {TOKEN}\r\n")), "{asked}");
                 let answer = says.borrow().clone();
                 let _ = stream.write_all(answer.as_bytes()).await;
@@ -91,6 +118,42 @@ impl Supervisor {
         [("SUPERVISOR_TOKEN", TOKEN), ("KAMSTRUP2MQTT_SUPERVISOR", &address)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
     }
+}
+
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// A stand-in for Home Assistant that is running and has no entities.
+async fn be_home_assistant(stream: TcpStream, asked: Asked) {
+    let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+    let text = |value: Value| Message::text(value.to_string());
+    socket.send(text(json!({"type": "auth_required"}))).await.unwrap();
+    while let Some(Ok(Message::Text(message))) = socket.next().await {
+        let message: Value = serde_json::from_str(&message).unwrap();
+        let kind = message["type"].as_str().unwrap().to_owned();
+        let id = message["id"].clone();
+        let result = match kind.as_str() {
+            "auth" => {
+                assert_eq!(message["access_token"], TOKEN);
+                socket.send(text(json!({"type": "auth_ok"}))).await.unwrap();
+                asked.lock().unwrap().push(kind);
+                continue;
+            }
+            "get_config" => json!({"state": "RUNNING"}),
+            "config/entity_registry/list" => json!([]),
+            _ => Value::Null,
+        };
+        let answer = json!({"id": id, "type": "result", "success": true, "result": result});
+        socket.send(text(answer)).await.unwrap();
+        if kind == "get_config" {
+            let event = json!({"id": 1, "type": "event", "event": {
+                "event_type": "recorder_5min_statistics_generated",
+                "time_fired": jiff::Timestamp::now().to_string().replace('Z', "+00:00"), "data": {},
+            }});
+            socket.send(text(event)).await.unwrap();
+        }
+        asked.lock().unwrap().push(kind);
+    }
+    asked.lock().unwrap().push("closed".to_owned());
 }
 
 fn registered(port: u16, password: &str) -> String {
@@ -400,6 +463,52 @@ async fn an_adapter_that_is_plugged_in_later_is_used() {
     assert!(ask(page, "/").await.contains(ENERGY_ON_PAGE));
     add_on.stops().await;
     subscriber.expect("kamstrup/status", "offline").await;
+}
+
+/// When the machine starts, the app is there before Home Assistant. It waits, and then sends nothing
+/// but what the documentation lists.
+#[tokio::test]
+async fn home_assistant_is_asked_when_it_has_started() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let supervisor = Supervisor::saying("200 OK", &registered(broker.port(), SECRET)).await;
+    let with_gaps = options(&meter.com_port, r#", "history": "gaps", "log_level": "debug""#);
+    let mut add_on = AddOn::start(&with_gaps, Some(&supervisor));
+    add_on.program.says("Home Assistant is starting, restarting or stopped").await;
+    subscriber.expect("kamstrup/energy", "81947").await;
+    assert_eq!(*supervisor.asked.lock().unwrap(), [""; 0]);
+    supervisor.core.send_replace(true);
+    add_on.program.says("Looked for gaps in Home Assistant's statistics").await;
+    let asked = || supervisor.asked.lock().unwrap().clone();
+    patiently("the end of the connection", async {
+        while asked().last().is_none_or(|last| last != "closed") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let expected =
+        ["auth", "subscribe_events", "get_config", "config/entity_registry/list", "closed"];
+    assert_eq!(asked(), expected);
+    let docs = include_str!("../../kamstrup2mqtt-addon/DOCS.md");
+    for command in &expected[1..4] {
+        assert!(docs.contains(&format!("| `{command}`")), "{command}");
+    }
+    add_on.stops().await;
+}
+
+/// Without the option, Home Assistant is not asked for anything.
+#[tokio::test]
+async fn home_assistant_is_not_asked_unless_the_user_wants_it() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut subscriber = Subscriber::connect(broker.port()).await;
+    let supervisor = Supervisor::saying("200 OK", &registered(broker.port(), SECRET)).await;
+    supervisor.core.send_replace(true);
+    let mut add_on = AddOn::start(&options(&meter.com_port, ""), Some(&supervisor));
+    subscriber.expect("kamstrup/energy", "81947").await;
+    add_on.stops().await;
+    assert_eq!(*supervisor.asked.lock().unwrap(), [""; 0]);
 }
 
 /// Without a question about the broker, no Supervisor is needed.

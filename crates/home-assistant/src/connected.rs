@@ -89,9 +89,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connected<S> {
         limits.max_frame_size = Some(LONGEST);
         let opened = client_async_with_config(url, stream, Some(limits)).await;
         let (stream, _) = opened.map_err(|error| match error {
-            WebSocketError::Http(response) => {
-                Error::Broken(format!("the answer has the status {}", response.status().as_u16()))
-            }
+            WebSocketError::Http(response) => match response.status().as_u16() {
+                // Bad Gateway, Service Unavailable and Gateway Timeout
+                status @ 502..=504 => Error::Away(status),
+                status => Error::Broken(format!("the answer has the status {status}")),
+            },
             other => Error::Broken(other.to_string()),
         })?;
         let mut socket = Socket::new(stream);

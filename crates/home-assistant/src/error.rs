@@ -23,6 +23,12 @@ pub enum Error {
     /// The clocks differ.
     #[error("the clock of Home Assistant differs by {} s from the clock here", .0.as_secs())]
     Clock(SignedDuration),
+    /// The Supervisor or a proxy answered, but not Home Assistant.
+    #[error(
+        "Home Assistant is starting, restarting or stopped: what is in front of it answers with \
+         the status {0}"
+    )]
+    Away(u16),
     /// Home Assistant closed the connection.
     #[error("Home Assistant has closed the connection")]
     Closed,

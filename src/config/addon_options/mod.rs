@@ -42,7 +42,7 @@ static OF_METER: [&Key; 8] = [
 ];
 
 /// The other options outside all groups.
-static OF_FORM: [&Key; 2] = [&keys::LANGUAGE.key, &keys::LOG_LEVEL.key];
+static OF_FORM: [&Key; 3] = [&keys::LANGUAGE.key, &keys::HISTORY.key, &keys::LOG_LEVEL.key];
 
 /// The option of a port, in the list of meters and in the group of the port.
 static OF_PORT: [&Key; 1] = [&keys::NODE_KEY.key];

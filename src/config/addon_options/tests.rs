@@ -1,3 +1,4 @@
+use super::super::model::HistoryUse;
 use super::super::setting::Field;
 use super::super::tests::data;
 use super::*;
@@ -17,6 +18,25 @@ const FRESH: &str = r#"{
     "mqtt": {},
     "log_level": "info"
 }"#;
+
+/// Home Assistant's Supervisor gives the app address and token.
+#[test]
+fn the_app_needs_neither_address_nor_token_to_fill_gaps() {
+    for (option, history) in [
+        (r#""gaps""#, HistoryUse::Gaps),
+        (r#""off""#, HistoryUse::Off),
+        // As YAML writes `off`.
+        ("false", HistoryUse::Off),
+    ] {
+        let json = format!(r#"{{"port": "/dev/ttyUSB0", "history": {option}}}"#);
+        let options = check(Path::new("x"), json.as_bytes()).unwrap();
+        assert_eq!(options.config.history, history, "{option}");
+        assert_eq!(options.config.home_assistant, None);
+    }
+    let wrong = check(Path::new("x"), br#"{"port": "/dev/ttyUSB0", "history": "all"}"#);
+    let words = wrong.unwrap_err().problems().join("\n");
+    assert!(words.contains("\"Fill the statistics\"") && words.contains("`all`"), "{words}");
+}
 
 #[test]
 fn every_option_is_used() {
