@@ -18,7 +18,7 @@ use crate::app::{self, Services};
 use crate::config::addon_options::{self as options, Options, OptionsError};
 use crate::config::{parameters_list, serial_port_lines, warning_words};
 use crate::finder::Finder;
-use crate::gaps;
+use crate::gaps::{self, Desk};
 use crate::machine;
 use crate::options_change::ChangeRequest;
 use crate::recovery::{self, InvalidConfiguration, LOOK_AT_OPTIONS, Why};
@@ -64,6 +64,7 @@ pub(crate) async fn run(
     let mut around = JoinSet::new();
     let queues = PortQueues::default();
     let (changes, requests) = mpsc::channel(1);
+    let desk = Desk::default();
     let page_state = PageState {
         board: board.clone(),
         history: Some(addon.history.reader()),
@@ -75,6 +76,7 @@ pub(crate) async fn run(
         port_lines: serial_port_lines,
         finder: Finder::new(machine::root(), queues.clone()),
         changes: addon.supervisor.is_some().then_some(changes),
+        desk: desk.clone(),
     };
     let (sender, mut newer) = mpsc::channel(1);
     if let Some(supervisor) = addon.supervisor.clone() {
@@ -111,6 +113,7 @@ pub(crate) async fn run(
             runs_as: RunsAs::AddOn,
             history: Some(Arc::clone(&addon.history)),
             journal: Some(addon.options.with_file_name(gaps::JOURNAL)),
+            desk: desk.clone(),
             page: page.clone(),
             queues: queues.clone(),
             ..Services::default()

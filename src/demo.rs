@@ -36,6 +36,7 @@ pub async fn serve_page(
         port_lines: config::serial_port_lines,
         finder: Finder::new(machine::root(), services.queues.clone()),
         changes: None,
+        desk: services.desk.clone(),
     };
     web::run(watch::channel(Some(address)).1, page_state, stop).await;
 }

@@ -12,6 +12,7 @@ pub mod config;
 pub mod demo;
 mod discovery;
 mod file;
+mod filling;
 mod finder;
 mod gaps;
 mod history_file;

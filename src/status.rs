@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::account::Entry;
 use crate::advice::{Advice, MadeBy};
+use crate::filling::Filling;
 use crate::options_change::Changed;
 use crate::units::UnitSystem;
 use crate::usage;
@@ -37,6 +38,8 @@ pub struct Board {
     head: watch::Sender<Option<HeadSearch>>,
     /// The last change of the app's options on the page.
     changed: watch::Sender<Option<Changed>>,
+    /// What visitors of the page ask to be done with Home Assistant's statistics.
+    filling: watch::Sender<Filling>,
     /// Handles to ask each meter, by its number.
     handles: watch::Sender<Vec<(usize, MeterHandle)>>,
     log: LogLines,
@@ -52,6 +55,7 @@ impl Default for Board {
             changes: watch::Sender::new(0),
             head: watch::Sender::new(None),
             changed: watch::Sender::new(None),
+            filling: watch::Sender::new(Filling::default()),
             handles: watch::Sender::new(Vec::new()),
             log: LogLines::default(),
             started: Instant::now(),
@@ -208,6 +212,18 @@ impl Board {
     #[must_use]
     pub(crate) fn last_change(&self) -> Option<Changed> {
         self.changed.borrow().clone()
+    }
+
+    /// Changes what is done with Home Assistant's statistics.
+    pub(crate) fn filling(&self, change: impl FnOnce(&mut Filling)) {
+        self.filling.send_modify(change);
+        self.changed();
+    }
+
+    /// What is done with Home Assistant's statistics.
+    #[must_use]
+    pub(crate) fn filling_now(&self) -> Filling {
+        self.filling.borrow().clone()
     }
 
     /// Changes what is reported about the settings.

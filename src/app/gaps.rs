@@ -27,7 +27,9 @@ impl Gaps {
 
     /// Follows other settings.
     pub(super) fn change(&self, config: &Config) {
-        let next = self.repeating(config);
+        let with = self.with(config);
+        self.services.desk.work_with(&self.services.board, with.clone());
+        let next = with.filter(|_| config.history == HistoryUse::Gaps);
         self.settings.send_if_modified(|settings| {
             let is_other = *settings != next;
             *settings = next;
@@ -35,11 +37,18 @@ impl Gaps {
         });
     }
 
-    fn repeating(&self, config: &Config) -> Option<Repeating> {
-        let access = config.home_assistant.clone();
-        let access = access.filter(|_| config.history == HistoryUse::Gaps)?;
+    /// What is needed to fill gaps, whether by itself or on request.
+    fn with(&self, config: &Config) -> Option<Repeating> {
+        let access = config.home_assistant.clone()?;
         let reader = self.services.history.as_ref()?.reader();
         let source = Source::new(reader, &config.meters, &config.publishing.id_prefix);
         Some(Repeating { access, source, journal: self.services.journal.clone()? })
+    }
+}
+
+/// Nothing is written after the program has stopped.
+impl Drop for Gaps {
+    fn drop(&mut self) {
+        self.services.desk.work_with(&self.services.board, None);
     }
 }

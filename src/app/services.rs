@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::gaps::Desk;
 use crate::mqtt::Brokers;
 use crate::status::Board;
 use crate::web::BlockingJobs;
@@ -27,6 +28,8 @@ pub struct Services {
     /// The file of what was overwritten in Home Assistant's statistics. Without it, no gap there is
     /// filled.
     pub journal: Option<PathBuf>,
+    /// Fills gaps there as visitors of the page ask for it.
+    pub desk: Desk,
     /// The address of the page for other machines, once it is known.
     pub page: watch::Receiver<Option<String>>,
     /// The queues of the ports, which polls share with the search for the optical head.
@@ -38,6 +41,7 @@ impl Default for Services {
         Self {
             brokers: None,
             board: Board::default(),
+            desk: Desk::default(),
             runs_as: RunsAs::default(),
             history: None,
             journal: None,

@@ -23,7 +23,7 @@ use crate::app::{self, Services};
 use crate::config::addon_options as options;
 use crate::config::{self, ConfigError, Loaded, Secret, Variables, warning_words};
 use crate::finder::Finder;
-use crate::gaps;
+use crate::gaps::{self, Desk};
 use crate::history_file;
 use crate::machine;
 use crate::recovery::{self, Why};
@@ -98,7 +98,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             (Err(_), Some(offer)) => offer.page_settings(),
             (Err(_), None) => config::page_settings(file, &variables),
         });
-        let queues = PortQueues::default();
+        let (queues, desk) = (PortQueues::default(), Desk::default());
         let page_state = PageState {
             board: board.clone(),
             history: Some(history.reader()),
@@ -110,6 +110,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             port_lines: config::serial_port_lines,
             finder: Finder::new(machine::root(), queues.clone()),
             changes: None,
+            desk: desk.clone(),
         };
         tasks.spawn(web::run(page.watch(), page_state, stop.clone()));
         let mut hangup = Hangup::new(stop.clone())?;
@@ -136,6 +137,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
             board: board.clone(),
             history: Some(Arc::clone(&history)),
             journal: folder.map(|folder| folder.join(gaps::JOURNAL)),
+            desk,
             page: seen,
             queues,
             ..Services::default()

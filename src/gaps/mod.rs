@@ -8,6 +8,7 @@
 //! readings of the same meter in the right unit ([`counters`]) and a connection ([`stream`]).
 
 mod counters;
+mod desk;
 mod report;
 mod stream;
 mod task;
@@ -22,6 +23,8 @@ use thiserror::Error;
 use tokio::task::JoinError;
 
 pub(crate) use self::counters::{Source, Stored};
+pub(crate) use self::desk::Desk;
+pub(crate) use self::desk::NotStarted;
 pub(crate) use self::report::{OfEntity, Report, Undone, filled_words, undone_words};
 use self::stream::{Stream, Unreachable};
 pub(crate) use self::task::{Repeating, repeat};
@@ -73,6 +76,18 @@ pub(crate) async fn fill_all(
     back: SignedDuration,
     is_dry: bool,
 ) -> Result<Report, Failed> {
+    fill_telling(access, source, journal, back, is_dry, |_, _| {}).await
+}
+
+/// Does the same. Before each counter, `tell` gets its number and the number of all.
+async fn fill_telling(
+    access: &Access,
+    source: &Source,
+    journal: &Path,
+    back: SignedDuration,
+    is_dry: bool,
+    tell: impl Fn(usize, usize),
+) -> Result<Report, Failed> {
     // Without a lock, two processes could write at the same time.
     let mut journal = JournalFile::open(journal)?;
     let mut running = connected(access).await?;
@@ -82,7 +97,9 @@ pub(crate) async fn fill_all(
     let stored = tokio::task::spawn_blocking(move || reading.stored(since, now)).await??;
     let entities = running.entities().await?;
     let mut report = Report::default();
-    for stored in stored {
+    let of = stored.len();
+    for (index, stored) in stored.into_iter().enumerate() {
+        tell(index.saturating_add(1), of);
         let of_it = |entity: &&home_assistant::Entity| entity.unique_id == stored.unique_id;
         let Some(entity) = entities.iter().find(of_it) else { continue };
         let id = entity.entity_id.clone();
@@ -116,6 +133,15 @@ async fn fill_one(
 
 /// Takes back all that was filled.
 pub(crate) async fn undo_all(access: &Access, journal: &Path) -> Result<Vec<Undone>, Failed> {
+    undo_telling(access, journal, |_, _| {}).await
+}
+
+/// Does the same. Before each gap, `tell` gets its number and the number of all.
+async fn undo_telling(
+    access: &Access,
+    journal: &Path,
+    tell: impl Fn(usize, usize),
+) -> Result<Vec<Undone>, Failed> {
     let mut journal = JournalFile::open(journal)?;
     let entered = journal.to_undo();
     if entered.is_empty() {
@@ -123,7 +149,9 @@ pub(crate) async fn undo_all(access: &Access, journal: &Path) -> Result<Vec<Undo
     }
     let mut running = connected(access).await?;
     let mut all = Vec::new();
-    for one in entered {
+    let of = entered.len();
+    for (index, one) in entered.into_iter().enumerate() {
+        tell(index.saturating_add(1), of);
         let metadata: Option<Metadata> = running.metadata(&one.statistic_id).await?.ok();
         let metadata = metadata.filter(|metadata| metadata.unit() == one.unit);
         let is_changed = match metadata {

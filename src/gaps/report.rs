@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use tracing::info;
+
 use home_assistant::{Import, Kept, Left, Outcome, Reason, Row, Unsuitable};
 
 /// What was done, or would be done.
@@ -32,6 +34,13 @@ pub(crate) struct Undone {
 }
 
 impl Report {
+    /// Logs what was filled.
+    pub(super) fn log(&self) {
+        for (id, hours) in self.filled() {
+            info!("Filled {hours} h of {id} in Home Assistant's statistics.");
+        }
+    }
+
     /// The number of hours that were filled, and the entities that they belong to.
     pub(crate) fn filled(&self) -> Vec<(&str, usize)> {
         let hours = |done: &OfEntity| match done {
@@ -64,47 +73,51 @@ pub(crate) fn filled_words(report: &Report, is_dry: bool) -> String {
         return "Home Assistant has no entity of a counter with stored readings.\n".to_owned();
     }
     for (id, done) in &report.entities {
-        let _ = match done {
-            OfEntity::Unsuitable(reason) => writeln!(text, "{id}: {reason}."),
-            OfEntity::Inexact { ours, theirs } => writeln!(
-                text,
-                "{id}: its statistics are in {theirs}. The readings in {ours} cannot be converted \
-                 exactly."
-            ),
-            OfEntity::Filled { unit, outcome } => {
-                text.push_str(&of_entity(id, unit, outcome, is_dry));
-                Ok(())
+        let before = text.len();
+        if let OfEntity::Filled { unit, outcome } = done {
+            let verb = if is_dry { "Would fill" } else { "Filled" };
+            for import in &outcome.filled {
+                let _ = writeln!(text, "{id}: {verb} {}:", hours(import.rows().len()));
+                rows(&mut text, import, unit);
             }
-        };
+        }
+        for remark in remarks_of(id, done) {
+            let _ = writeln!(text, "{remark}");
+        }
+        if text.len() == before {
+            let _ = writeln!(text, "{id}: No gaps that stored readings can fill.");
+        }
     }
     text
 }
 
-fn of_entity(id: &str, unit: &str, outcome: &Outcome, is_dry: bool) -> String {
-    let Outcome { filled, left, restarted, undone } = outcome;
-    let mut text = String::new();
-    let verb = if is_dry { "Would fill" } else { "Filled" };
-    for import in filled {
-        let _ = writeln!(text, "{id}: {verb} {}:", hours(import.rows().len()));
-        rows(&mut text, import, unit);
-    }
-    for left in left {
-        let _ = writeln!(text, "{id}: {}", left_words(left));
-    }
-    for hour in restarted {
-        let _ = writeln!(
-            text,
+/// What was left alone, and why.
+pub(super) fn remarks(report: &Report) -> Vec<String> {
+    report.entities.iter().flat_map(|(id, done)| remarks_of(id, done)).collect()
+}
+
+fn remarks_of(id: &str, done: &OfEntity) -> Vec<String> {
+    let Outcome { left, restarted, undone, .. } = match done {
+        OfEntity::Unsuitable(reason) => return vec![format!("{id}: {reason}.")],
+        OfEntity::Inexact { ours, theirs } => {
+            return vec![format!(
+                "{id}: its statistics are in {theirs}. The readings in {ours} cannot be converted \
+                 exactly."
+            )];
+        }
+        OfEntity::Filled { outcome, .. } => outcome,
+    };
+    let mut all: Vec<_> = left.iter().map(|left| format!("{id}: {}", left_words(left))).collect();
+    all.extend(restarted.iter().map(|hour| {
+        format!(
             "{id}: Left the gap before {} alone: Home Assistant's sum begins again at 0 after it.",
             hour.start()
-        );
-    }
+        )
+    }));
     if *undone > 0 {
-        let _ = writeln!(text, "{id}: Left gaps alone that `--undo` has brought back: {undone}.");
+        all.push(format!("{id}: Left gaps alone that an undo has brought back: {undone}."));
     }
-    if text.is_empty() {
-        let _ = writeln!(text, "{id}: No gaps that stored readings can fill.");
-    }
-    text
+    all
 }
 
 fn rows(text: &mut String, import: &Import, unit: &str) {
@@ -203,7 +216,7 @@ mod tests {
              {gap}: it is too long to be filled at once.\n\
              sensor.a: Left the gap before 2026-11-28T12:00:00Z alone: Home Assistant's sum begins \
              again at 0 after it.\n\
-             sensor.a: Left gaps alone that `--undo` has brought back: 1.\n\
+             sensor.a: Left gaps alone that an undo has brought back: 1.\n\
              sensor.b: Home Assistant keeps no sum of it.\n\
              sensor.c: its statistics are in kWh. The readings in GJ cannot be converted exactly.\n\
              sensor.d: No gaps that stored readings can fill.\n"

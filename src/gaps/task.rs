@@ -60,9 +60,7 @@ async fn forever(repeating: &Repeating) {
                 back = LATER;
                 away.reset();
                 problems.is_new(None);
-                for (id, hours) in report.filled() {
-                    info!("Filled {hours} h of {id} in Home Assistant's statistics.");
-                }
+                report.log();
                 debug!("Looked for gaps in Home Assistant's statistics: {report:?}.");
             }
             Err(error) => {

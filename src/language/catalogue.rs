@@ -638,6 +638,75 @@ catalogue! {
         "kamstrup2mqtt bruger nu porten {port}.",
         "kamstrup2mqtt använder nu porten {port}.",
         "kamstrup2mqtt verwendet jetzt den Anschluss {port}.";
+    // Home Assistant's statistics.
+    gaps: "Gaps in Home Assistant's statistics", "Gaten in de statistieken van Home Assistant",
+        "Huller i Home Assistants statistik", "Luckor i Home Assistants statistik",
+        "Lücken in der Statistik von Home Assistant";
+    gaps_words:
+        "After an outage, the energy dashboard shows a gap, and then one high bar. kamstrup2mqtt can \
+         write the missing hours from its stored readings.",
+        "Na een storing toont het energiedashboard een gat en daarna één hoge balk. kamstrup2mqtt \
+         kan de ontbrekende uren schrijven uit zijn opgeslagen metingen.",
+        "Efter et udfald viser energioversigten et hul og derefter én høj søjle. kamstrup2mqtt kan \
+         skrive de manglende timer ud fra sine gemte aflæsninger.",
+        "Efter ett avbrott visar energipanelen en lucka och sedan en hög stapel. kamstrup2mqtt kan \
+         skriva de timmar som saknas från sina sparade avläsningar.",
+        "Nach einem Ausfall zeigt das Energie-Dashboard eine Lücke und danach einen hohen Balken. \
+         kamstrup2mqtt kann die fehlenden Stunden aus gespeicherten Ablesungen schreiben.";
+    gaps_backup:
+        "Make a backup of Home Assistant first: a restored backup undoes everything.",
+        "Maak eerst een back-up van Home Assistant: een teruggezette back-up maakt alles ongedaan.",
+        "Lav først en sikkerhedskopi af Home Assistant: En gendannet kopi fortryder alt.",
+        "Gör först en säkerhetskopia av Home Assistant: en återställd kopia ångrar allt.",
+        "Vorher ein Backup von Home Assistant anlegen: Ein wiederhergestelltes Backup macht alles rückgängig.";
+    gaps_look: "Look for gaps", "Gaten zoeken", "Find huller", "Sök luckor", "Lücken suchen";
+    gaps_fill: "Fill these gaps", "Deze gaten vullen", "Udfyld disse huller", "Fyll dessa luckor",
+        "Diese Lücken füllen";
+    gaps_undo: "Undo everything that was filled", "Alles wat is gevuld ongedaan maken",
+        "Fortryd alt, der er udfyldt", "Ångra allt som har fyllts", "Alles Gefüllte zurücknehmen";
+    gaps_waiting:
+        "Waiting for Home Assistant. This takes up to 5 minutes.",
+        "Wacht op Home Assistant. Dit duurt tot 5 minuten.",
+        "Venter på Home Assistant. Det tager op til 5 minutter.",
+        "Väntar på Home Assistant. Det tar upp till 5 minuter.",
+        "Wartet auf Home Assistant. Das dauert bis zu 5 Minuten.";
+    gaps_at: "{number} of {count}", "{number} van {count}", "{number} af {count}",
+        "{number} av {count}", "{number} von {count}";
+    gaps_stopped:
+        "Stopped. What was written so far can be taken back.",
+        "Gestopt. Wat tot nu toe is geschreven, kan ongedaan worden gemaakt.",
+        "Stoppet. Det, der er skrevet indtil nu, kan fortrydes.",
+        "Stoppad. Det som har skrivits hittills kan ångras.",
+        "Angehalten. Was bisher geschrieben wurde, lässt sich zurücknehmen.";
+    gaps_none:
+        "There are no gaps that stored readings can fill.",
+        "Er zijn geen gaten die opgeslagen metingen kunnen vullen.",
+        "Der er ingen huller, som gemte aflæsninger kan udfylde.",
+        "Det finns inga luckor som sparade avläsningar kan fylla.",
+        "Es gibt keine Lücken, die gespeicherte Ablesungen füllen können.";
+    gaps_would:
+        "These hours would be written. Nothing is written yet.",
+        "Deze uren zouden worden geschreven. Er is nog niets geschreven.",
+        "Disse timer ville blive skrevet. Intet er skrevet endnu.",
+        "Dessa timmar skulle skrivas. Inget har skrivits än.",
+        "Diese Stunden würden geschrieben. Noch ist nichts geschrieben.";
+    gaps_filled: "These hours were written.", "Deze uren zijn geschreven.",
+        "Disse timer er skrevet.", "Dessa timmar har skrivits.",
+        "Diese Stunden wurden geschrieben.";
+    gaps_undone: "These hours were restored.", "Deze uren zijn hersteld.",
+        "Disse timer er gendannet.", "Dessa timmar har återställts.",
+        "Diese Stunden wurden wiederhergestellt.";
+    gaps_nothing_undone: "There was nothing to undo.", "Er was niets om ongedaan te maken.",
+        "Der var intet at fortryde.", "Det fanns inget att ångra.",
+        "Es gab nichts zurückzunehmen.";
+    gaps_more: "… and {count} more", "… en nog {count}", "… og {count} mere", "… och {count} till",
+        "… und {count} weitere";
+    gaps_entity: "Entity", "Entiteit", "Entitet", "Entitet", "Entität";
+    gaps_hours: "Hours", "Uren", "Timer", "Timmar", "Stunden";
+    gaps_first: "From", "Van", "Fra", "Från", "Von";
+    gaps_last: "To", "Tot", "Til", "Till", "Bis";
+    gaps_sum: "Sum in Home Assistant", "Som in Home Assistant", "Sum i Home Assistant",
+        "Summa i Home Assistant", "Summe in Home Assistant";
     for_configuration: "For the configuration", "Voor de configuratie", "Til konfigurationen",
         "Till konfigurationen", "Für die Konfiguration";
     configuration: "Effective settings", "Actieve instellingen", "Aktive indstillinger",

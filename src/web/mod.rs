@@ -32,6 +32,7 @@ mod routes;
 mod server;
 mod setup;
 mod state;
+mod statistics;
 mod streams;
 #[cfg(test)]
 mod tests;

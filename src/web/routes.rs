@@ -32,7 +32,7 @@ use super::response::{
 use super::setup;
 use super::state::PageState;
 use super::turns::Turns;
-use super::{api, events, metrics, past};
+use super::{api, events, metrics, past, statistics};
 use meter::{RunsAs, container};
 
 /// The path that says whether the program is running.
@@ -88,6 +88,16 @@ pub(super) fn finding() -> [(&'static str, MethodRouter<PageState>); 5] {
     ]
 }
 
+/// The buttons for Home Assistant's statistics: each is a POST.
+pub(super) fn filling() -> [(&'static str, MethodRouter<PageState>); 4] {
+    [
+        ("/statistics/look", post(statistics::look)),
+        ("/statistics/fill", post(statistics::fill)),
+        ("/statistics/stop", post(statistics::stop)),
+        ("/statistics/undo", post(statistics::undo)),
+    ]
+}
+
 /// The views: each is a GET. The router consists of these lists, and `openapi.json` describes
 /// them.
 pub(super) fn views() -> [(&'static str, MethodRouter<PageState>); 15] {
@@ -125,7 +135,8 @@ pub(super) fn router_with(page_state: &PageState, shared: Shared) -> Router {
         )
     };
     let actions = ACTIONS.into_iter().map(|(path, action)| (path, act(action)));
-    let all = actions.chain(finding()).chain(views()).chain([(TOKEN, post(locked::unlock))]);
+    let buttons = actions.chain(finding()).chain(filling());
+    let all = buttons.chain(views()).chain([(TOKEN, post(locked::unlock))]);
     all.fold(Router::new(), |router, (path, answer)| router.route(path, answer))
         .fallback(async || with_headers(StatusCode::NOT_FOUND, TEXT, "Page not found.\n"))
         .method_not_allowed_fallback(async || {

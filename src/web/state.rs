@@ -9,6 +9,7 @@ use super::now::Now;
 use super::setup::SetupPage;
 use super::token::Token;
 use crate::finder::Finder;
+use crate::gaps::Desk;
 use crate::options_change::ChangeSender;
 use crate::status::Board;
 
@@ -35,6 +36,8 @@ pub(crate) struct PageState {
     pub finder: Finder,
     /// Changes the app's options; `None` outside of the app.
     pub changes: Option<ChangeSender>,
+    /// Fills gaps in Home Assistant's statistics.
+    pub desk: Desk,
 }
 
 impl PageState {
@@ -52,6 +55,7 @@ pub(super) mod tests {
     pub(in super::super) fn empty() -> PageState {
         PageState {
             board: Board::default(),
+            desk: Desk::default(),
             history: None,
             visitors: Visitors::HomeAssistant,
             token: Token::default(),

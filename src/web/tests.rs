@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Extension;
 use axum::response::Response;
+use jiff::tz::TimeZone;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -26,7 +27,9 @@ use super::address::{RETRY, find, find_by};
 use super::blocking::{BlockingJobs, JobFailed};
 use super::guest::Guest;
 use super::places::{GRACE, KEPT, MOST};
-use super::routes::{ACTIONS, HEALTH, LONGEST_FORM, Shared, TOKEN, finding, router_with, views};
+use super::routes::{
+    ACTIONS, HEALTH, LONGEST_FORM, Shared, TOKEN, filling, finding, router_with, views,
+};
 use super::server::{
     AddressSetting, LONGEST, REQUEST, WHOLE, is_here, listen, run, serve, serve_by,
     unavailable_words,
@@ -34,13 +37,18 @@ use super::server::{
 use super::state::tests::empty;
 use super::streams::MOST_OPEN;
 use super::*;
+use crate::config::{Access, Secret};
+use crate::filling::{FilledLine, FillingJob, Progress, Work};
 use crate::finder::Finder;
+use crate::gaps::{Repeating, Source};
 use crate::http;
 use crate::language::Language;
 use crate::options_change::{ChangeRequest, ChangeSender, Changed, OptionsChange};
 use crate::status::{
     BrokerState, Found, HeadSearch, LastPoll, LogLine, MeterState, Placement, ScanState,
 };
+use history::Reader;
+use home_assistant::JournalFile;
 use meter::RunsAs;
 use meter::find::{Candidate, Plan, Searched};
 use meter::poll::{Explanation, MeterHandle};
@@ -387,8 +395,10 @@ async fn every_path_and_response_is_described() {
     let views = views().map(|(path, _)| ("GET".to_owned(), path.to_owned()));
     let actions = ACTIONS.map(|(path, _)| ("POST".to_owned(), path.to_owned()));
     let finding = finding().map(|(path, _)| ("POST".to_owned(), path.to_owned()));
+    let filling = filling().map(|(path, _)| ("POST".to_owned(), path.to_owned()));
     let unlock = ("POST".to_owned(), TOKEN.to_owned());
-    let mut all: Vec<_> = views.into_iter().chain(actions).chain(finding).chain([unlock]).collect();
+    let buttons = actions.into_iter().chain(finding).chain(filling);
+    let mut all: Vec<_> = views.into_iter().chain(buttons).chain([unlock]).collect();
     all.sort_unstable();
     assert_eq!(described.keys().cloned().collect::<Vec<_>>(), all);
 
@@ -396,6 +406,9 @@ async fn every_path_and_response_is_described() {
     let (changes, _changing) = app_with_options();
     let finder = Finder::new(machine_with_a_port(folder.path()), PortQueues::default());
     let site = PageState { finder, changes: Some(changes), ..past::tests::site(folder.path()) };
+    let journal = folder.path().join("journal.json");
+    let _writing = JournalFile::open(&journal).unwrap();
+    site.desk.work_with(&site.board, Some(statistics(folder.path(), journal)));
     let board = site.board.clone();
     let found = [found(60)].to_vec();
     board.meter(3, |meter| meter.scan = Some(ScanState { found, ..ScanState::default() }));
@@ -453,6 +466,14 @@ async fn every_path_and_response_is_described() {
                     &["port=/dev/a", "port=/dev/refused", "port=/dev/none"]
                 }
                 "/scan/use" => &["meter=3&r=60", "meter=3"],
+                "/statistics/fill" => {
+                    board.filling(|filling| filling.job = Some(looked()));
+                    &[]
+                }
+                "/statistics/look" | "/statistics/undo" => {
+                    board.filling(|filling| filling.job = None);
+                    &[]
+                }
                 _ => &[],
             };
             let forms = [meter, meter, "meter=5", "meter=x", "token=hunter22"];
@@ -500,6 +521,110 @@ async fn every_path_and_response_is_described() {
     assert_eq!(seen, described);
 }
 
+/// A Home Assistant that is not there.
+fn statistics(folder: &Path, journal: PathBuf) -> Repeating {
+    let address = "http://127.0.0.1:9".parse().unwrap();
+    let access = Access { address, token: Secret::new("a-secret-token".to_owned()) };
+    let reader = Reader::of_file(folder.join("history.db"), TimeZone::UTC);
+    Repeating { access, source: Source::new(reader, &[], "kamstrup"), journal }
+}
+
+fn looked() -> FillingJob {
+    FillingJob {
+        work: Work::Look,
+        progress: Progress::Done,
+        lines: vec![FilledLine {
+            entity_id: "sensor.house_energy".to_owned(),
+            hours: 2,
+            first: "2026-11-24T07:00:00Z".parse().unwrap(),
+            last: "2026-11-24T09:00:00Z".parse().unwrap(),
+            sums: Some(("10.50".parse().unwrap(), "11".parse().unwrap(), "kWh".to_owned())),
+        }],
+        more: 3,
+        remarks: vec!["sensor.house_volume: Left the gap alone: <b>".to_owned()],
+        more_remarks: 0,
+    }
+}
+
+/// What would be written is shown before anything is written. Without an address and a token, there
+/// is nothing to press.
+#[tokio::test]
+async fn gaps_are_filled_after_they_were_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = PageState { visitors: Visitors::Anybody, ..empty() };
+    let board = &site.board;
+    let (address, _serving) = start(site.clone()).await;
+    let shown = async || raw(address, b"GET /part HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let state = async || {
+        let answer = raw(address, b"GET /api/v1/state HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
+        serde_json::from_str::<Value>(&body).unwrap()["statistics"].clone()
+    };
+    let press = async |path| post(address, path, "").await;
+    assert!(!shown().await.contains("statistics-look"));
+    assert_eq!(state().await, Value::Null);
+    let refused = press("/statistics/look").await;
+    assert!(refused.starts_with("HTTP/1.1 409 ") && refused.contains("token"), "{refused}");
+
+    let journal = folder.path().join("journal.json");
+    let writing = JournalFile::open(&journal).unwrap();
+    site.desk.work_with(board, Some(statistics(folder.path(), journal)));
+    let page = shown().await;
+    assert!(page.contains("statistics-look") && !page.contains("statistics-fill"), "{page}");
+    assert!(page.contains(Language::English.words().gaps_backup), "{page}");
+    assert_eq!(state().await["job"], Value::Null);
+    let refused = press("/statistics/fill").await;
+    assert!(refused.contains("Look for gaps"), "{refused}");
+
+    // One at a time. The journal is in use, so it waits.
+    assert!(press("/statistics/look").await.starts_with("HTTP/1.1 303 "));
+    let refused = press("/statistics/undo").await;
+    assert!(refused.contains("being done already"), "{refused}");
+    let page = shown().await;
+    assert!(page.contains("statistics-stop") && !page.contains("statistics-look"), "{page}");
+    assert_eq!(state().await["job"]["state"], "waiting");
+    assert!(press("/statistics/stop").await.starts_with("HTTP/1.1 303 "));
+    let ended = async |state: &str| {
+        let mut changes = board.changing();
+        let is_so = || board.filling_now().job.is_some_and(|job| !job.progress.is_running());
+        while !is_so() {
+            timeout(PATIENCE, changes.changed()).await.expect(state).unwrap();
+        }
+    };
+    ended("a stop").await;
+    assert_eq!(state().await["job"]["state"], "stopped");
+
+    // Now it is free, but Home Assistant is not there.
+    drop(writing);
+    assert!(press("/statistics/look").await.starts_with("HTTP/1.1 303 "));
+    ended("a failure").await;
+    let job = state().await["job"].clone();
+    assert_eq!((&job["work"], &job["state"]), (&"look".into(), &"failed".into()));
+    let page = shown().await;
+    assert!(page.contains("Cannot connect to Home Assistant at http://127.0.0.1:9"), "{page}");
+    assert!(!page.contains("a-secret-token"));
+
+    board.filling(|filling| filling.job = Some(looked()));
+    let page = shown().await;
+    for words in ["statistics-fill", "10.50 – 11 kWh", "2026-11-24 08:00", "3 more", "&#60;b&#62;"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let gap = state().await["job"]["gaps"][0].clone();
+    assert_eq!(gap["from"], "2026-11-24T08:00:00+01:00");
+    assert_eq!(gap["sum_from"].to_string(), "10.5");
+
+    // Without Home Assistant, nothing goes on.
+    board.filling(|filling| filling.job = None);
+    let writing = JournalFile::open(&folder.path().join("journal.json")).unwrap();
+    assert!(press("/statistics/undo").await.starts_with("HTTP/1.1 303 "));
+    site.desk.work_with(board, None);
+    ended("the end of the program").await;
+    assert_eq!(board.filling_now().job.unwrap().progress, Progress::Stopped);
+    assert_eq!(state().await, Value::Null);
+    drop(writing);
+}
+
 /// A request of another machine through a proxy on this one, with more headers.
 async fn far(address: SocketAddr, path: &str, headers: &str, form: Option<&str>) -> String {
     let method = if form.is_some() { "POST" } else { "GET" };
@@ -533,8 +658,8 @@ async fn other_machines_may_look_and_need_the_token_for_buttons() {
     assert_eq!(status(address, HEALTH).await, 200);
     let pressed = post(address, "/read", "meter=7").await;
     assert!(pressed.starts_with("HTTP/1.1 401 "), "{pressed}");
-    let finding = finding().map(|(path, _)| path);
-    for path in ACTIONS.map(|(path, _)| path).into_iter().chain(finding) {
+    let others = finding().map(|(path, _)| path).into_iter().chain(filling().map(|(path, _)| path));
+    for path in ACTIONS.map(|(path, _)| path).into_iter().chain(others) {
         for headers in [page, script, "", "Authorization: Bearer wrong\r\n"] {
             let answer = far(address, path, headers, Some("meter=7")).await;
             let status = if headers.is_empty() { "403" } else { "401" };

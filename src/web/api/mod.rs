@@ -8,11 +8,13 @@ pub(super) mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::ZonedDateTime;
+use jiff::{Timestamp, ZonedDateTime};
+use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::now::Now;
+use crate::filling::{FilledLine, Filling, FillingJob, Progress, Work};
 use crate::payload::exact;
 use crate::status::{
     Board, BrokerState, Doubt, Found, HeadSearch, LastPoll, LineQuality, MeterState, Placement,
@@ -35,6 +37,7 @@ struct StateJson {
     meters: Vec<MeterJson>,
     ports: Vec<PortJson>,
     search: Option<SearchJson>,
+    statistics: Option<StatisticsJson>,
 }
 
 /// The search for the optical head.
@@ -43,6 +46,37 @@ struct SearchJson {
     running: bool,
     ended: bool,
     ports: Vec<SearchedPortJson>,
+}
+
+/// The gaps in Home Assistant's statistics.
+#[derive(Serialize)]
+struct StatisticsJson {
+    /// The last work, if there was one.
+    job: Option<FillingJson>,
+}
+
+#[derive(Serialize)]
+struct FillingJson {
+    work: &'static str,
+    state: &'static str,
+    at: Option<usize>,
+    of: Option<usize>,
+    trouble: Option<String>,
+    gaps: Vec<GapJson>,
+    more_gaps: usize,
+    remarks: Vec<String>,
+    more_remarks: usize,
+}
+
+#[derive(Serialize)]
+struct GapJson {
+    entity_id: String,
+    hours: usize,
+    from: String,
+    to: String,
+    sum_from: Option<Box<RawValue>>,
+    sum_to: Option<Box<RawValue>>,
+    unit: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -217,6 +251,7 @@ pub(super) fn state(board: &Board, ports: Vec<PortInfo>, now: &Now) -> serde_jso
         meters: board.meters().into_iter().map(|state| meter(state, now)).collect(),
         ports: ports.into_iter().map(port).collect(),
         search: board.head().map(search),
+        statistics: statistics(board.filling_now(), now),
     };
     serde_json::to_string(&state)
 }
@@ -225,6 +260,49 @@ fn port(port: PortInfo) -> PortJson {
     let PortInfo { path, by_id, used_by, busy } = port;
     let by_id = by_id.map(|name| name.display().to_string());
     PortJson { path: path.display().to_string(), by_id, used_by, busy }
+}
+
+fn statistics(filling: Filling, now: &Now) -> Option<StatisticsJson> {
+    let Filling { offered, job } = filling;
+    offered.then(|| StatisticsJson { job: job.map(|job| work(job, now)) })
+}
+
+fn work(job: FillingJob, now: &Now) -> FillingJson {
+    let FillingJob { work, progress, lines, more, remarks, more_remarks } = job;
+    let (mut at, mut of, mut trouble) = (None, None, None);
+    let state = match progress {
+        Progress::Waiting => "waiting",
+        Progress::At(number, count) => {
+            (at, of) = (Some(number), Some(count));
+            "running"
+        }
+        Progress::Done => "done",
+        Progress::Stopped => "stopped",
+        Progress::Failed(reason) => {
+            trouble = Some(reason);
+            "failed"
+        }
+    };
+    let work = match work {
+        Work::Look => "look",
+        Work::Fill => "fill",
+        Work::Undo => "undo",
+    };
+    let time = |at: Timestamp| {
+        at.to_zoned_datetime(now.wall.time_zone().clone())
+            .strftime("%Y-%m-%dT%H:%M:%S%:z")
+            .to_string()
+    };
+    let gap = |line: FilledLine| {
+        let FilledLine { entity_id, hours, first, last, sums } = line;
+        let (sum_from, sum_to, unit) = sums.map_or((None, None, None), |(first, last, unit)| {
+            let number = |sum: Decimal| exact(&sum.to_string(), true);
+            (number(first), number(last), Some(unit))
+        });
+        GapJson { entity_id, hours, from: time(first), to: time(last), sum_from, sum_to, unit }
+    };
+    let gaps = lines.into_iter().map(gap).collect();
+    FillingJson { work, state, at, of, trouble, gaps, more_gaps: more, remarks, more_remarks }
 }
 
 fn search(search: HeadSearch) -> SearchJson {

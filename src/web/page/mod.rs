@@ -10,6 +10,7 @@ mod indicator;
 mod meter;
 pub(super) mod names;
 mod overview;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod timed;
@@ -25,6 +26,7 @@ pub(in crate::web) use self::head::{found_words, plan_words};
 use self::indicator::Indicator;
 use self::meter::{Meter, indicator, meter, short_name};
 use self::overview::Overview;
+use self::statistics::{Statistics, statistics};
 use self::timed::TimedText;
 use super::memory::{Memories, Range};
 use super::paging::PageNumber;
@@ -93,6 +95,8 @@ struct Parts {
     /// The search for the optical head, once its ports were listed.
     head: Option<Head>,
     changed: Option<ChangedView>,
+    /// The gaps in Home Assistant's statistics, if they can be filled.
+    statistics: Option<Statistics>,
     /// Whether the page can change the app's options.
     is_app: bool,
     settings: Vec<SettingLine>,
@@ -197,6 +201,7 @@ fn current(board: &Board, input: PageInput) -> Parts {
     let ports = ports.into_iter().map(|info| port(info, &names, words)).collect();
     let head = board.head().map(|search| head(search, &names, port_lines, words));
     let changed = board.last_change().map(|change| changed(change, words));
+    let statistics = statistics(board.filling_now(), words, &wall);
     let log = board.log().of(level);
     let Setup { problem, refused, warnings, settings, history, .. } = setup;
     let is_odd = refused.is_some() || !warnings.is_empty() || history.is_some();
@@ -222,6 +227,7 @@ fn current(board: &Board, input: PageInput) -> Parts {
         head,
         changed,
         is_app: port_lines.is_none(),
+        statistics,
         settings,
         log,
         level,
