@@ -18,7 +18,7 @@ use crate::app::{self, Services};
 use crate::config::addon_options::{self as options, Options, OptionsError};
 use crate::config::{parameters_list, serial_port_lines, warning_words};
 use crate::finder::Finder;
-use crate::gaps::{self, Desk};
+use crate::gaps::Desk;
 use crate::machine;
 use crate::options_change::ChangeRequest;
 use crate::recovery::{self, InvalidConfiguration, LOOK_AT_OPTIONS, Why};
@@ -112,13 +112,14 @@ pub(crate) async fn run(
             board: board.clone(),
             runs_as: RunsAs::AddOn,
             history: Some(Arc::clone(&addon.history)),
-            journal: Some(addon.options.with_file_name(gaps::JOURNAL)),
+            folder: addon.options.parent().map(Path::to_owned),
             desk: desk.clone(),
             page: page.clone(),
             queues: queues.clone(),
             ..Services::default()
         };
-        next = read_until_changed(options, &addon, services, &mut newer, &stop).await;
+        let reading = read_until_changed(options, &addon, services, &mut newer, &stop);
+        next = Box::pin(reading).await;
     }
 }
 

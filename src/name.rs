@@ -89,12 +89,13 @@ impl fmt::Display for MeterName {
 }
 
 /// The topics directly below the configured one that are neither values nor meters.
-pub(crate) const RESERVED: [&str; 11] = [
+pub(crate) const RESERVED: [&str; 12] = [
     "status",
     "version",
     "started",
     "command",
     "reading",
+    "history",
     "connection",
     "last_read",
     "read_duration",

@@ -87,6 +87,12 @@ impl MeterTopics {
         format!("{}/{READING}", self.base)
     }
 
+    /// The topic of answers to requests for the meter's own logs.
+    #[must_use]
+    pub(crate) fn history(&self) -> String {
+        format!("{}/{HISTORY}", self.base)
+    }
+
     /// The topic of a mean.
     #[must_use]
     pub(crate) fn mean(&self, name: &str) -> String {
@@ -165,6 +171,8 @@ const MEANS: &str = "tariff";
 const COMMAND: &str = "command";
 /// The command to read a meter now.
 pub(crate) const READ: &str = "read";
+/// The command to read one of the meter's own logs, and the topic of the answer.
+pub(crate) const HISTORY: &str = "history";
 
 /// A published fact about reading a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -289,7 +297,7 @@ mod tests {
         let meter = topics.meter(None);
         let diagnostics = Diagnostic::ALL.map(|diagnostic| meter.diagnostic(diagnostic));
         let about = About::ALL.map(|about| topics.about(about));
-        let others = [topics.status(), meter.reading(), meter.commands()];
+        let others = [topics.status(), meter.reading(), meter.history(), meter.commands()];
         let taken: BTreeSet<_> = diagnostics.into_iter().chain(about).chain(others).collect();
         let first_level = |topic: &String| topic.split('/').nth(1).unwrap().to_owned();
         assert_eq!(

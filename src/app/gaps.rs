@@ -42,7 +42,8 @@ impl Gaps {
         let access = config.home_assistant.clone()?;
         let reader = self.services.history.as_ref()?.reader();
         let source = Source::new(reader, &config.meters, &config.publishing.id_prefix);
-        Some(Repeating { access, source, journal: self.services.journal.clone()? })
+        let journal = self.services.folder.as_ref()?.join(gaps::JOURNAL);
+        Some(Repeating { access, source, journal })
     }
 }
 

@@ -90,7 +90,8 @@ async fn serve(
     let online = Message::status(&topics, ONLINE);
     let offline = Message::status(&topics, OFFLINE);
     let handles: Vec<MeterHandle> = meters.iter().map(|_| MeterHandle::default()).collect();
-    let mut inbox = Inbox::new(&meters, &handles, &publishing, &topics, services.runs_as);
+    let mut inbox = Inbox::new(&meters, &handles, &publishing, &topics, services.runs_as)
+        .keeping_logs_in(services.folder.clone());
     if let Some(left) = &left {
         inbox = inbox.after(&left.earlier, 0).abandoning(left.status.clone(), left.states.clone());
     }

@@ -25,9 +25,9 @@ pub struct Services {
     pub runs_as: RunsAs,
     /// Where readings are stored.
     pub history: Option<Arc<History>>,
-    /// The file of what was overwritten in Home Assistant's statistics. Without it, no gap there is
-    /// filled.
-    pub journal: Option<PathBuf>,
+    /// The folder of the program's state. Without it, no gap in Home Assistant's statistics is
+    /// filled, and entries of the meters' logs are not kept.
+    pub folder: Option<PathBuf>,
     /// Fills gaps there as visitors of the page ask for it.
     pub desk: Desk,
     /// The address of the page for other machines, once it is known.
@@ -44,7 +44,7 @@ impl Default for Services {
             desk: Desk::default(),
             runs_as: RunsAs::default(),
             history: None,
-            journal: None,
+            folder: None,
             page: watch::channel(None).1,
             queues: PortQueues::default(),
         }
@@ -59,14 +59,16 @@ pub(super) struct Observers {
     pub(super) history: Option<Arc<History>>,
     pub(super) page: watch::Receiver<Option<String>>,
     pub(super) queues: PortQueues,
+    pub(super) folder: Option<PathBuf>,
     /// Reads the history for means.
     pub(super) accounts: BlockingJobs,
 }
 
 impl Observers {
     pub(super) fn of(services: &Services) -> Self {
-        let Services { board, runs_as, history, page, queues, .. } = services.clone();
-        Self { board, runs_as, history, page, queues, accounts: BlockingJobs::readings() }
+        let Services { board, runs_as, history, page, queues, folder, .. } = services.clone();
+        let accounts = BlockingJobs::readings();
+        Self { board, runs_as, history, page, queues, folder, accounts }
     }
 }
 

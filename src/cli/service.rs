@@ -23,7 +23,7 @@ use crate::app::{self, Services};
 use crate::config::addon_options as options;
 use crate::config::{self, ConfigError, Loaded, Secret, Variables, warning_words};
 use crate::finder::Finder;
-use crate::gaps::{self, Desk};
+use crate::gaps::Desk;
 use crate::history_file;
 use crate::machine;
 use crate::recovery::{self, Why};
@@ -136,7 +136,7 @@ fn read_and_publish(args: &RunArgs) -> anyhow::Result<()> {
         let services = Services {
             board: board.clone(),
             history: Some(Arc::clone(&history)),
-            journal: folder.map(|folder| folder.join(gaps::JOURNAL)),
+            folder,
             desk,
             page: seen,
             queues,

@@ -1,7 +1,7 @@
 //! Handles the messages from the broker: Home Assistant's birth messages, commands, and retained
 //! messages of earlier runs.
 //!
-//! A command asks a meter's [`MeterHandle`] for a poll.
+//! A command asks a meter's [`MeterHandle`] for a poll, or for a log (`meter_logs`).
 //!
 //! Retained messages are examined in the first seconds only. The program subscribes to them before
 //! it publishes anything, so it sees them before it replaces them. Of its own retained messages, it
@@ -16,6 +16,8 @@
 mod reports;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -23,11 +25,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use self::reports::Reported;
-use crate::config::{Meter, Publishing};
+use crate::config::{Meter, Publishing, Qos};
 use crate::discovery::{self, Claims, Ownership};
+use crate::meter_logs::{LogDesk, Tell};
 use crate::mqtt::{Answer, BIRTHS_ANSWERED, Found, Publisher, Received, Subscriptions};
-use crate::payload::OFFLINE;
-use crate::topic::{MeterTopics, READ, Topics};
+use crate::payload::{Message, OFFLINE};
+use crate::topic::{HISTORY, MeterTopics, READ, Topics};
 use meter::RunsAs;
 use meter::duration;
 use meter::poll::MeterHandle;
@@ -45,13 +48,23 @@ pub(crate) fn states(meters: &[Meter], topics: &Topics) -> BTreeSet<String> {
     topics.states(meters.map(|it| (it.name.as_ref(), it.parameters.as_slice(), it.mean_names())))
 }
 
+/// A meter that commands are about.
+#[derive(Debug, Clone)]
+struct Commanded {
+    handle: MeterHandle,
+    /// The topic of answers about its logs.
+    history: String,
+}
+
 /// Handles the messages from the broker.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     status_topic: String,
     births: Births,
     /// Command topics, and the meters that each concerns.
-    commands: Vec<(MeterTopics, Vec<MeterHandle>)>,
+    commands: Vec<(MeterTopics, Vec<Commanded>)>,
+    logs: LogDesk,
+    qos: Qos,
     claims: Claims,
     /// Those of earlier configurations in this run, whose announcements are to be removed.
     earlier: Vec<Claims>,
@@ -87,9 +100,13 @@ impl Inbox {
         topics: &Topics,
         runs_as: RunsAs,
     ) -> Self {
+        let commanded = |(meter, handle): (&Meter, &MeterHandle)| Commanded {
+            handle: handle.clone(),
+            history: topics.meter(meter.name.as_ref()).history(),
+        };
         let named = meters.iter().zip(handles).filter_map(|(meter, handle)| {
             let name = meter.name.as_ref()?;
-            Some((topics.meter(Some(name)), vec![handle.clone()]))
+            Some((topics.meter(Some(name)), vec![commanded((meter, handle))]))
         });
         let (unretained, unretained_filters) = if publishing.retain {
             Default::default()
@@ -100,11 +117,13 @@ impl Inbox {
         let mut all_states = states(meters, topics);
         all_states.insert(topics.status());
         // A command without a meter's name concerns all meters.
-        let all = (topics.meter(None), handles.to_vec());
+        let all = (topics.meter(None), meters.iter().zip(handles).map(commanded).collect());
         Self {
             status_topic: publishing.status_topic.clone(),
             births: Births { first: Instant::now(), count: 0 },
             commands: [all].into_iter().chain(named).collect(),
+            logs: LogDesk::new(None, runs_as),
+            qos: publishing.qos,
             claims: Claims::new(meters, publishing, topics),
             earlier: Vec::new(),
             abandoned: None,
@@ -118,6 +137,12 @@ impl Inbox {
             retains: publishing.retain,
             removed_states: BTreeSet::new(),
         }
+    }
+
+    /// The same inbox, which keeps entries of the meters' logs below this folder.
+    #[must_use]
+    pub(crate) fn keeping_logs_in(self, folder: Option<PathBuf>) -> Self {
+        Self { logs: LogDesk::new(folder, self.runs_as), ..self }
     }
 
     /// The same inbox after these `earlier` configurations, whose announcements are to be removed.
@@ -218,17 +243,25 @@ impl Inbox {
         let command = self
             .commands
             .iter()
-            .find_map(|(topics, handles)| topics.command(topic).map(|command| (command, handles)));
+            .find_map(|(topics, meters)| topics.command(topic).map(|command| (command, meters)));
         match command {
-            Some((READ, _)) if *retained => self.reported.ignored(
+            Some((READ | HISTORY, _)) if *retained => self.reported.ignored(
                 topic,
                 "a retained command would run after every connect. Send it without the retain flag",
             ),
-            Some((READ, handles)) => {
+            Some((READ, meters)) => {
                 debug!("Received the command to read now.");
-                handles.iter().for_each(MeterHandle::request_poll);
+                for meter in meters {
+                    meter.handle.request_poll();
+                }
             }
-            Some(_) => self.reported.ignored(topic, "the only command is `read`"),
+            Some((HISTORY, meters)) => {
+                for Commanded { handle, history } in meters {
+                    let tell = answering(publisher, history, self.qos);
+                    self.logs.answer(handle, payload, &tell);
+                }
+            }
+            Some(_) => self.reported.ignored(topic, "the only commands are `read` and `history`"),
             None => {}
         }
     }
@@ -285,6 +318,14 @@ impl Inbox {
     }
 }
 
+/// Publishes an answer, piece by piece.
+fn answering(publisher: &Publisher, topic: &str, qos: Qos) -> Tell {
+    let (publisher, topic) = (publisher.clone(), topic.to_owned());
+    Arc::new(move |payload| {
+        publisher.send_once(Message { topic: topic.clone(), payload, qos, retain: false });
+    })
+}
+
 /// Home Assistant's births that came faster than they are answered.
 #[derive(Debug)]
 struct Births {
@@ -326,6 +367,8 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
+    use kmp::message::SerialNumber;
+    use kmp::model::Model;
     use tokio::time::timeout;
 
     use super::reports::MOST_REPORTED;
@@ -333,6 +376,7 @@ mod tests {
     use crate::config::{self, Config};
     use crate::mqtt;
     use logging::capture;
+    use meter::identity::Identity;
 
     fn inbox() -> (Inbox, MeterHandle) {
         inbox_of("heat")
@@ -386,6 +430,49 @@ mod tests {
         assert!(!polls(message("heat/command/fly", "", false)).await);
         assert!(!polls(message("heat/energy", "5", false)).await);
         assert!(!polls(message("homeassistant/status", "online", false)).await);
+    }
+
+    /// Each message is answered, whatever is wrong with it, and nothing is retained.
+    #[tokio::test]
+    async fn a_request_for_a_log_that_cannot_be_read_is_refused() {
+        let _logging = capture::lines();
+        let (mut inbox, handle) = inbox();
+        let (publisher, mut sent) = mqtt::recorded_publisher();
+        let mut answer = |inbox: &mut Inbox, payload: &str| {
+            inbox.handle(&message("heat/command/history", payload, false), &publisher);
+            let answers = sent.take_once();
+            let [Message { topic, payload, retain: false, .. }] = answers.as_slice() else {
+                panic!("{answers:?}")
+            };
+            assert_eq!(topic, "heat/history");
+            let json: serde_json::Value = serde_json::from_str(payload).unwrap();
+            assert_eq!(json["end"], "refused");
+            json["reason"].as_str().unwrap().to_owned()
+        };
+        let day = r#"{"log":"day"}"#;
+        assert!(answer(&mut inbox, "now").contains("found `now`, accepted: JSON like"));
+        assert!(answer(&mut inbox, day).contains("not read since the program started"));
+        let known = |model| Identity {
+            models: vec![model],
+            serial: Some(SerialNumber::new(12_345_678)),
+            ..Identity::default()
+        };
+        handle.pretend(&known(Model::Multical402));
+        let reason = answer(&mut inbox, day);
+        assert_eq!(reason, "No public way to read the log of a Multical 402 is known.");
+        // Nothing polls this meter, so it accepts no job.
+        handle.pretend(&known(Model::Multical603));
+        inbox.handle(&message("heat/command/history", day, false), &publisher);
+        let mut refused = Vec::new();
+        while refused.is_empty() {
+            tokio::task::yield_now().await;
+            refused = sent.take_once();
+        }
+        assert!(refused[0].payload.contains("The meter is busy"), "{refused:?}");
+        // A retained command would run after every connect.
+        inbox.handle(&message("heat/command/history", day, true), &publisher);
+        assert_eq!(sent.take_once(), []);
+        assert_eq!(inbox.reported.ignored.len(), 1);
     }
 
     /// They were mistaken for announcements, because their topics begin like the discovery prefix.

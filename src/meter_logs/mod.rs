@@ -2,11 +2,18 @@
 //!
 //! `meter::logger` reads a log. This module has what all its readers share.
 
+mod answer;
+mod desk;
+mod entry;
 mod kept;
+mod request;
+pub(crate) mod words;
 
 use kmp::logger::Log;
 use kmp::register::RegisterId;
 
+pub(crate) use self::desk::{LogDesk, Tell};
+pub(crate) use self::entry::{is_since, is_stamp, name, text_of};
 pub(crate) use self::kept::Kept;
 
 /// The counters that are read, as far as the log has them. E8 and E9 give mean temperatures, which

@@ -8,6 +8,7 @@ use meter::suspension::SuspendedTime;
 
 use super::births::Births;
 use super::cleared::Cleared;
+use super::once::Once;
 use super::subscriptions::Subscriptions;
 use crate::payload::Message;
 
@@ -32,6 +33,7 @@ pub(super) struct Desired {
     pub(super) found: Cleared,
     pub(super) subscriptions: Arc<Subscriptions>,
     births: Mutex<Births>,
+    once: Mutex<Once>,
     pub(super) suspended: SuspendedTime,
     /// Numbers the changes of parts, so that each number is unique.
     changes: u64,
@@ -44,6 +46,11 @@ impl Desired {
 
     pub(super) fn births(&self) -> MutexGuard<'_, Births> {
         self.births.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The messages that are sent once.
+    pub(super) fn once(&self) -> MutexGuard<'_, Once> {
+        self.once.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets a source's discovery messages. Their topics are no longer cleared.

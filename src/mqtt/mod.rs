@@ -67,6 +67,7 @@ mod forget;
 mod incoming;
 mod jitter;
 mod link;
+mod once;
 mod publish_loop;
 mod publisher;
 mod read_back;

@@ -76,9 +76,10 @@ impl PublishLoop<'_> {
                 }
                 self.compare(&mut state);
             }
+            let has_once = current.is_some() && !self.desired.borrow().once().is_empty();
             if state.waiting.is_empty() {
                 self.slowness.has_sent_all();
-                if state.is_stopping {
+                if state.is_stopping && !has_once {
                     return;
                 }
             }
@@ -96,6 +97,15 @@ impl PublishLoop<'_> {
                             let empty = message.payload.is_empty().then_some(message.topic);
                             state.not_cleared.extend(empty);
                         }
+                        () = self.link.send(&self.client, &message) => {}
+                    }
+                }
+                () = self.link.has_room(), if state.waiting.is_empty() && has_once => {
+                    let next = self.desired.borrow().once().take();
+                    let Some(message) = next else { continue };
+                    tokio::select! {
+                        biased;
+                        _ = connection.changed() => self.desired.borrow().once().put_back(message),
                         () = self.link.send(&self.client, &message) => {}
                     }
                 }
@@ -159,6 +169,9 @@ impl PublishLoop<'_> {
         let State { sent, waiting, survey_ends, next, is_stopping, .. } = state;
         *is_stopping = self.stop.is_cancelled();
         let desired = self.desired.borrow_and_update();
+        if *is_stopping {
+            desired.once().shorten();
+        }
         let due = sent.diff(&self.online, &desired, *is_stopping);
         // In this order: a value takes the place of an outdated one.
         waiting.extend(due.messages);

@@ -58,6 +58,11 @@ impl Publisher {
         self.desired.send_modify(|desired| desired.add(source, discovery, states));
     }
 
+    /// Sends a message once, after those that were given before.
+    pub(crate) fn send_once(&self, message: Message) {
+        self.desired.send_modify(|desired| desired.once().add(message));
+    }
+
     /// Subscribes to these topic filters, and to no others.
     pub(crate) fn subscribe(&self, subscriptions: Subscriptions) {
         self.desired.send_modify(|desired| desired.subscriptions = Arc::new(subscriptions));

@@ -68,6 +68,12 @@ impl RecordedMessages {
         due.messages.into_iter().map(|due| due.message).collect()
     }
 
+    /// The messages that are sent once.
+    pub(crate) fn take_once(&mut self) -> Vec<Message> {
+        let desired = self.desired.borrow();
+        std::iter::from_fn(|| desired.once().take()).collect()
+    }
+
     /// The topics of the empty ones among them.
     pub(crate) fn take_empty(&mut self) -> Vec<String> {
         let messages = self.take().into_iter();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
+use logging::LocalTime;
 use rumqttc::ConnectReturnCode;
 use rumqttc::mqttbytes::v4::{ConnAck, Packet};
 use serde_json::{Value, json};
@@ -147,7 +148,7 @@ async fn be_home_assistant(stream: TcpStream, asked: Asked) {
         if kind == "get_config" {
             let event = json!({"id": 1, "type": "event", "event": {
                 "event_type": "recorder_5min_statistics_generated",
-                "time_fired": jiff::Timestamp::now().to_string().replace('Z', "+00:00"), "data": {},
+                "time_fired": LocalTime::now().timestamp().to_string().replace('Z', "+00:00"), "data": {},
             }});
             socket.send(text(event)).await.unwrap();
         }

@@ -107,7 +107,8 @@ async fn a_command_reads_the_meter_now() {
     let mut program = Program::start(&yaml);
     subscriber.expect(ENERGY, "81947").await;
     subscriber.publish("kamstrup/command/fly", "", false).await;
-    program.says("Ignored a message on `kamstrup/command/fly`: the only command is `read`").await;
+    let ignored = "`kamstrup/command/fly`: the only commands are `read` and `history`";
+    program.says(&format!("Ignored a message on {ignored}")).await;
     subscriber.publish("kamstrup/command/read", "please", false).await;
     subscriber.expect_times(ENERGY, "81947", 2).await;
     subscriber.until("the poll as a whole", |all| times(all, "kamstrup/reading") == 2).await;

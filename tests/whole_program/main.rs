@@ -13,6 +13,7 @@ mod certificates;
 mod encrypted;
 mod esphome;
 mod exchange;
+mod history;
 mod home;
 mod limited;
 mod logs;

@@ -315,6 +315,7 @@ impl Fleet {
         let runs_as = self.observers.runs_as;
         Inbox::new(&self.meters(), &handles, &self.publishing, &self.topics, runs_as)
             .after(&self.earlier, self.surveys)
+            .keeping_logs_in(self.observers.folder.clone())
     }
 
     /// Stops reading these meters, and waits until the requests under way have ended. Their

@@ -19,14 +19,18 @@ use super::ask::{Target, complain, print, print_json, waiting_for};
 use super::signals::with_signals;
 use crate::config;
 use crate::history_file;
-use crate::meter_logs::{self, Kept};
+use crate::meter_logs::{self, Kept, is_since, words};
 use logging::LocalTime;
+use meter::RunsAs;
 use meter::duration;
 use meter::identity::Identity;
 use meter::logger::{
-    Access, CLOCK, LogEnd, LogExtent, LogReading, LogStamp, LogStep, clock_ahead, poll_awake,
+    Access, CLOCK, LogEnd, LogExtent, LogReading, LogStep, clock_ahead, poll_awake,
 };
-use meter::poll::{Extent, LogRead};
+use meter::poll::{Explanation, Extent, LogRead};
+
+/// What makes the command ask a meter that did not answer.
+const AGAIN: &str = "--again";
 
 /// A clock that is off by more falsifies hours: a meter's clock is off by 15 minutes a year at most
 /// (TD 403 5512-1689 M1 p.13).
@@ -94,14 +98,14 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         };
         let access = Access::of(&identity.models);
         if access == Access::NoWay {
-            say(&no_way(&identity));
+            say(&shown("error", &words::no_way(&identity, RunsAs::Program)));
             return Ok(());
         }
         let folder = history_file::folder(std::env::var_os);
         let log = args.log.log();
         let mut kept = Kept::of(folder, serial, log);
         if kept.is_refused() && !args.again {
-            say(&refused_before(&identity));
+            say(&shown("error", &words::refused_before(serial, AGAIN)));
             return Ok(());
         }
         if let Some(words) = ahead.and_then(clock_words) {
@@ -132,17 +136,17 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         } else if !entries.is_empty() {
             kept.answer();
         }
-        entries.retain(|entry| is_wanted(entry, args.from));
+        entries.retain(|entry| is_since(entry, args.from));
         let is_complete =
             matches!(read.end, Some(LogEnd::Complete | LogEnd::Reached | LogEnd::Empty));
-        let shown = Shown::new(&entries);
+        let table = Shown::new(&entries);
         if args.target.json {
             let ahead = ahead.map(|ahead| ahead.as_secs());
-            print_json(&shown.json((&identity, &meter), log, is_complete, ahead)?)?;
+            print_json(&table.json((&identity, &meter), log, is_complete, ahead)?)?;
         } else if args.csv {
-            print(&shown.csv())?;
+            print(&table.csv())?;
         } else if !entries.is_empty() {
-            print(&shown.table())?;
+            print(&table.table())?;
         }
         report_end(&read, &meter, &identity);
         let is_other = matches!(read.end, Some(LogEnd::OtherMeter(_)));
@@ -152,11 +156,6 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         Ok(())
     })?;
     Ok(code)
-}
-
-fn is_wanted(entry: &LogEntry, from: Option<Date>) -> bool {
-    let at = LogStamp::of(&entry.values).and_then(LogStamp::written);
-    from.is_none_or(|from| at.is_none_or(|at| at.date() >= from))
 }
 
 /// On standard error. If even this cannot be written, there is nothing left to do.
@@ -220,22 +219,6 @@ fn count(number: u32, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 
-fn no_way(identity: &Identity) -> String {
-    format!(
-        "error: No public way to read the log of a {} is known.\nhint: If the number on the front of \
-         the meter is another one, set `version` to it.",
-        identity.model_name()
-    )
-}
-
-fn refused_before(identity: &Identity) -> String {
-    let serial = identity.serial.map(|serial| serial.to_string()).unwrap_or_default();
-    format!(
-        "error: This meter (serial number {serial}) does not give its log: it did not answer when it \
-         was asked before.\nhint: Add `--again` to ask it once more."
-    )
-}
-
 /// Says why it ended, unless all was read.
 fn report_end(read: &LogRead, meter: &config::Meter, identity: &Identity) {
     if let Some(trouble) = &read.trouble {
@@ -251,34 +234,19 @@ fn report_end(read: &LogRead, meter: &config::Meter, identity: &Identity) {
     }
 }
 
-fn ended(end: &LogEnd, identity: &Identity) -> String {
-    match end {
-        LogEnd::NotGiven => format!(
-            "error: The {} does not give its log: it answers other requests, but not this one.\nhint: \
-             It is not asked again unless you add `--again`.",
-            identity.model_name()
-        ),
-        LogEnd::Silent => format!(
-            "error: The {} did not answer requests for its log, but others.\nhint: Run the command \
-             again. If it fails each time, the line may lose long answers: hold the head steady, or \
-             clean the front of the meter.",
-            identity.model_name()
-        ),
-        LogEnd::UnknownForm => format!(
-            "error: The {} answers requests for its log in a form that kamstrup2mqtt does not know.\n\
-             hint: Please report what the same command prints with LOG_LEVEL=DEBUG.",
-            identity.model_name()
-        ),
-        LogEnd::OtherMeter(serial) => format!(
-            "error: Another meter answers now, with serial number {serial}.\nhint: Put the head back, \
-             then run the command again."
-        ),
-        LogEnd::Fault { id: Some(id), fault } => {
-            format!("warning: Entry {id} and the older ones were left out: {fault}.")
-        }
-        LogEnd::Fault { id: None, fault } => format!("error: The log cannot be read: {fault}."),
-        LogEnd::Complete | LogEnd::Reached | LogEnd::Empty => String::new(),
+/// An error or, if a part was read, a warning.
+fn shown(kind: &str, Explanation { words, hint }: &Explanation) -> String {
+    if hint.is_empty() {
+        format!("{kind}: {words}")
+    } else {
+        format!("{kind}: {words}\nhint: {hint}")
     }
+}
+
+fn ended(end: &LogEnd, identity: &Identity) -> String {
+    let is_partly_read = matches!(end, LogEnd::Fault { id: Some(_), .. });
+    let kind = if is_partly_read { "warning" } else { "error" };
+    words::ended(end, identity, AGAIN).map_or_else(String::new, |why| shown(kind, &why))
 }
 
 #[cfg(test)]
@@ -314,8 +282,8 @@ mod tests {
             before(Which::Day, &extent(186, 645, 460), poll),
             before(Which::Day, &extent(186, 645, 1), poll),
             before(Which::Year, &extent(1, 1, 0), poll),
-            no_way(&identity),
-            refused_before(&identity),
+            shown("error", &words::no_way(&identity, RunsAs::Program)),
+            shown("error", &words::refused_before(SerialNumber::new(12_345_678), AGAIN)),
             ended(&LogEnd::NotGiven, &identity),
             ended(&LogEnd::Silent, &identity),
             ended(&LogEnd::UnknownForm, &identity),

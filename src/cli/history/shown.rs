@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::ask::{MeterJson, Object, ValueJson, hex};
 use crate::cli::table::Table;
+use crate::meter_logs::{is_stamp, name, text_of};
 use crate::{config, payload};
 use meter::identity::Identity;
 use meter::logger::LogStamp;
@@ -194,20 +195,8 @@ fn number(entry: &LogEntry, register: RegisterId) -> Option<Decimal> {
     }
 }
 
-fn is_stamp(value: &RegisterValue) -> bool {
-    [LogStamp::DATE_TIME, LogStamp::DATE, LogStamp::TIME].contains(&value.register)
-}
-
-fn text_of(value: &RegisterValue) -> String {
-    value.value().map(|value| value.to_string()).unwrap_or_default()
-}
-
 fn unit_of(value: &RegisterValue) -> String {
     value.unit.symbol().unwrap_or_default().to_owned()
-}
-
-fn name(register: RegisterId) -> String {
-    register.info().map_or_else(|| register.to_string(), |info| info.key.to_owned())
 }
 
 /// `2026-07-01 00:00 DST`: as the meter wrote it, without the seconds that it is late.

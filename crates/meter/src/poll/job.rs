@@ -20,6 +20,7 @@ use super::outcome::PollError;
 use super::plan::Plan;
 use super::reader::{Progress, Scan, Scanned};
 use crate::client::{Meter, NoAnswer, RequestError, Tries};
+use crate::identity::Identity;
 use crate::logger::{LogReading, LogStep};
 use crate::transport::{Open, Stream};
 
@@ -57,7 +58,8 @@ pub(super) enum Outcome {
     Ended(bool),
 }
 
-/// A handle to a polling task. It requests polls and jobs, and knows when the next poll is due.
+/// A handle to a polling task. It requests polls and jobs, and knows when the next poll is due and
+/// which meter was read.
 /// Clones are handles to the same task.
 #[derive(Debug, Clone, Default)]
 pub struct MeterHandle(Arc<JobSlot>);
@@ -77,6 +79,8 @@ struct Inner {
     /// Cancels the job that waits or runs.
     cancel: Option<CancellationToken>,
     next: Option<Instant>,
+    /// The meter of the last poll.
+    identity: Option<Identity>,
 }
 
 /// The job is rejected: the meter is no longer polled, or another job waits or runs.
@@ -214,8 +218,27 @@ impl MeterHandle {
         self.lock().next
     }
 
+    /// The meter of the last poll, as far as it is known; `None` before the first one.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        self.lock().identity.clone()
+    }
+
+    pub(super) fn set_identity(&self, identity: &Identity) {
+        let mut inner = self.lock();
+        if inner.identity.as_ref() != Some(identity) {
+            inner.identity = Some(identity.clone());
+        }
+    }
+
     pub(super) fn set_next(&self, next: Instant) {
         self.lock().next = Some(next);
+    }
+
+    /// Pretends that this meter was read, for tests without a meter.
+    #[doc(hidden)]
+    pub fn pretend(&self, identity: &Identity) {
+        self.set_identity(identity);
     }
 
     /// Accepts jobs but does not run them, for tests without a meter.

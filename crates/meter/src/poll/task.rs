@@ -146,6 +146,7 @@ impl<'a, O: Open> Task<'a, O> {
     async fn poll_and_send(&mut self) -> ControlFlow<()> {
         let Some(result) = self.poll().await else { return ControlFlow::Break(()) };
         self.handle.set_next(self.timetable.due());
+        self.handle.set_identity(&result.identity);
         // Without a receiver, the program is stopping.
         match self.results.send(Box::new(result)).await {
             Ok(()) => ControlFlow::Continue(()),

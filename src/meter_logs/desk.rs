@@ -1,0 +1,254 @@
+//! Answers requests for logs that come over MQTT.
+//!
+//! The meter's task reads the log as a job, between polls. It must not wait for the disk, so other
+//! threads read and write the entries that are kept.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kmp::logger::LogEntry;
+use kmp::message::SerialNumber;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tracing::{debug, warn};
+
+use super::answer::{End, EntryJson, PIECE, last, piece};
+use super::entry::is_since;
+use super::request::LogRequest;
+use super::{Kept, registers, words};
+use meter::RunsAs;
+use meter::identity::Identity;
+use meter::logger::{Access, LogEnd, LogReading, LogStep};
+use meter::poll::{Explanation, Job, LogRead, MeterHandle, Step};
+
+/// The most entries in one answer. No log of a meter is that long.
+const MOST: u32 = 5_000;
+
+/// How many meters' files may be read at the same time.
+const AT_ONCE: usize = 2;
+
+/// What makes the program ask a meter that did not answer.
+const AGAIN: &str = "\"again\": true";
+
+/// Publishes a message of an answer.
+pub(crate) type Tell = Arc<dyn Fn(String) + Send + Sync>;
+
+/// Answers requests. Clones share their limits.
+#[derive(Debug, Clone)]
+pub(crate) struct LogDesk {
+    /// The folder of the program's state.
+    folder: Option<PathBuf>,
+    runs_as: RunsAs,
+    reading: Arc<Semaphore>,
+}
+
+fn explanation(words: &str, hint: &str) -> Explanation {
+    Explanation { words: words.to_owned(), hint: hint.to_owned() }
+}
+
+fn busy() -> Explanation {
+    explanation(
+        "The meter is busy with another log, a search or the placement aid.",
+        "Try again later.",
+    )
+}
+
+impl LogDesk {
+    /// Keeps entries below this folder.
+    #[must_use]
+    pub(crate) fn new(folder: Option<PathBuf>, runs_as: RunsAs) -> Self {
+        Self { folder, runs_as, reading: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Answers a request that was sent to this meter. It returns at once.
+    pub(crate) fn answer(&self, handle: &MeterHandle, payload: &[u8], tell: &Tell) {
+        let request = match LogRequest::parse(payload) {
+            Ok(request) => request,
+            Err(error) => {
+                let why = explanation(&format!("The request is invalid: {error}."), "");
+                return tell(last(None, None, (0, 0), &End::Refused(why)));
+            }
+        };
+        let identity = handle.identity().unwrap_or_default();
+        let refuse = |why| {
+            tell(last(identity.serial, Some(request.log), (0, 0), &End::Refused(why)));
+        };
+        let Some(serial) = identity.serial else {
+            return refuse(explanation(
+                "The meter was not read since the program started.",
+                "Try again after its next reading.",
+            ));
+        };
+        let access = Access::of(&identity.models);
+        if access == Access::NoWay {
+            return refuse(words::no_way(&identity, self.runs_as));
+        }
+        let Ok(permit) = Arc::clone(&self.reading).try_acquire_owned() else {
+            return refuse(busy());
+        };
+        debug!("Received the command to read the {} log.", request.log);
+        let kept = Kept::of(self.folder.clone(), serial, request.log);
+        let (handle, tell) = (handle.clone(), Arc::clone(tell));
+        tokio::spawn(async move {
+            let look = move || ((kept.is_refused(), kept.has_given()), kept.entries(), kept);
+            let looked = spawn_blocking(look).await;
+            drop(permit);
+            let Ok(((is_refused, has_given), known, kept)) = looked else { return };
+            let refuse = |why| {
+                tell(last(Some(serial), Some(request.log), (0, 0), &End::Refused(why)));
+            };
+            if is_refused && !request.again {
+                return refuse(words::refused_before(serial, AGAIN));
+            }
+            let reading = LogReading::new(request.log, registers(request.log), known);
+            let reading = reading
+                .with_from(request.from)
+                .of_meter(serial)
+                .with_given(access == Access::Known || has_given);
+            let mut answer = Answer {
+                request,
+                serial,
+                identity,
+                kept: Arc::new(Mutex::new(kept)),
+                disk: Arc::default(),
+                handle: handle.clone(),
+                tell: Arc::clone(&tell),
+                waiting: Vec::new(),
+                pieces: 0,
+                entries: 0,
+                is_too_long: false,
+                read: None,
+            };
+            if handle.send(Job::log(reading, move |step| answer.step(step))).is_err() {
+                refuse(busy());
+            }
+        });
+    }
+}
+
+type DiskWork = Box<dyn FnOnce(&mut Kept) + Send>;
+
+/// An answer that is under way.
+struct Answer {
+    request: LogRequest,
+    serial: SerialNumber,
+    identity: Identity,
+    kept: Arc<Mutex<Kept>>,
+    /// What is to be done with them, in this order.
+    disk: Arc<Mutex<VecDeque<DiskWork>>>,
+    handle: MeterHandle,
+    tell: Tell,
+    /// Entries for the next message.
+    waiting: Vec<EntryJson>,
+    pieces: u32,
+    entries: u32,
+    is_too_long: bool,
+    read: Option<LogRead>,
+}
+
+impl Answer {
+    fn step(&mut self, step: Step<'_>) {
+        match step {
+            Step::Logging(LogStep::Begins(extent)) => {
+                if extent.is_restarted {
+                    self.on_disk(|kept| kept.set_aside());
+                }
+            }
+            Step::Logging(LogStep::Known(entry)) => self.take(entry),
+            Step::Logging(LogStep::Read(entries)) => {
+                let new = entries.to_vec();
+                self.on_disk(move |kept| {
+                    kept.answer();
+                    if let Err(warning) = kept.add(&new) {
+                        warn!("{}", warning.trim_start_matches("warning: "));
+                    }
+                });
+                for entry in entries {
+                    self.take(entry);
+                }
+                self.send();
+            }
+            Step::Logged(read) => {
+                if read.end == Some(LogEnd::NotGiven) {
+                    self.on_disk(|kept| kept.refuse());
+                }
+                self.read = Some(read);
+            }
+            Step::Ended => {
+                self.send();
+                let counts = (self.pieces, self.entries);
+                (self.tell)(last(Some(self.serial), Some(self.request.log), counts, &self.end()));
+            }
+            Step::Taken | Step::Asked(_) | Step::Scanning(_) | Step::Scanned(_) => {}
+        }
+    }
+
+    fn take(&mut self, entry: &LogEntry) {
+        if !is_since(entry, self.request.from) || self.is_too_long {
+            return;
+        }
+        if self.entries >= MOST {
+            self.is_too_long = true;
+            self.handle.cancel();
+            return;
+        }
+        self.entries = self.entries.saturating_add(1);
+        self.waiting.push(EntryJson::new(entry));
+        if self.waiting.len() >= PIECE {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.pieces = self.pieces.saturating_add(1);
+        (self.tell)(piece(self.serial, self.request.log, self.pieces, &self.waiting));
+        self.waiting.clear();
+    }
+
+    /// Does this on a thread that may wait. While the program stops, it is not done: then the entries
+    /// are read again.
+    fn on_disk(&self, work: impl FnOnce(&mut Kept) + Send + 'static) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (kept, disk) = (Arc::clone(&self.kept), Arc::clone(&self.disk));
+        lock(&disk).push_back(Box::new(work));
+        runtime.spawn_blocking(move || {
+            let mut kept = lock(&kept);
+            loop {
+                let work = lock(&disk).pop_front();
+                let Some(work) = work else { return };
+                work(&mut kept);
+            }
+        });
+    }
+
+    fn end(&self) -> End {
+        if self.is_too_long {
+            let words = format!("The answer has reached its limit of {MOST} entries.");
+            return End::Stopped(explanation(&words, "Ask with a later `from`."));
+        }
+        let Some(LogRead { end, trouble }) = &self.read else {
+            return self.incomplete(explanation("The meter is no longer read.", ""));
+        };
+        match (trouble, end) {
+            (Some(trouble), _) => self.incomplete(trouble.clone()),
+            (None, None) => self.incomplete(explanation("The reading was stopped.", "")),
+            (None, Some(end)) => match words::ended(end, &self.identity, AGAIN) {
+                None => End::Complete,
+                Some(why) => self.incomplete(why),
+            },
+        }
+    }
+
+    fn incomplete(&self, why: Explanation) -> End {
+        if self.entries == 0 { End::Refused(why) } else { End::Stopped(why) }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
