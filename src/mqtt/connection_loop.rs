@@ -155,13 +155,15 @@ impl ConnectionLoop<'_> {
     /// When the connection ends if the broker does not acknowledge a message. `None` as long as the
     /// client may send more.
     fn stalls_at(&self) -> Option<Instant> {
-        let state = &self.event_loop.state;
-        // The client library also waits if a message has the number of an unacknowledged one.
-        let is_blocked = self.link.is_window_full() || state.collision.is_some();
-        let oldest = self.link.unacknowledged_messages().map(|(_, at)| at);
         // The messages of a lost connection are known until the next one.
-        let is_blocked = is_blocked && self.link.is_connected();
-        oldest.filter(|_| is_blocked).map(|at| at + self.acknowledged_within)
+        if !self.link.is_connected() {
+            return None;
+        }
+        // The client library also waits if a message has the number of an unacknowledged one.
+        let collides = self.event_loop.state.collision.is_some();
+        let oldest = self.link.unacknowledged_messages().filter(|_| collides).map(|(_, at)| at);
+        let blocked_since = oldest.or_else(|| self.link.blocked_since());
+        blocked_since.map(|at| at + self.acknowledged_within)
     }
 
     async fn next(&mut self) -> Happening {

@@ -172,9 +172,9 @@ impl Link {
         self.trail().unacknowledged_messages()
     }
 
-    /// Whether the broker has not acknowledged as many messages as may be sent at a time.
-    pub(super) fn is_window_full(&self) -> bool {
-        self.trail().is_window_full()
+    /// When the message was sent that must be acknowledged before the next one may be sent.
+    pub(super) fn blocked_since(&self) -> Option<Instant> {
+        self.trail().blocked_since()
     }
 
     /// Waits until the next message would be sent at once, or the connection is lost.

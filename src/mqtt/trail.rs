@@ -164,6 +164,10 @@ impl Sent {
         self.id != 0 && matches!(self.step, Step::Publish(_))
     }
 
+    fn is_exactly_once(&self) -> bool {
+        matches!(self.step, Step::Publish(Publication { qos: Qos::ExactlyOnce, .. }))
+    }
+
     /// Whether it was to remove a retained message.
     fn is_clearing(&self) -> bool {
         matches!(self.step, Step::Publish(Publication { retain: true, bytes: 0, .. }))
@@ -311,26 +315,21 @@ impl Trail {
     /// How many messages should have been acknowledged, and when the oldest of them was sent.
     pub(super) fn unacknowledged_messages(&self) -> Option<(usize, Instant)> {
         let oldest = self.sent.iter().find(|sent| sent.is_message())?;
-        Some((self.unacknowledged_count(), oldest.at))
+        Some((self.sent.iter().filter(|sent| sent.is_message()).count(), oldest.at))
     }
 
-    fn unacknowledged_count(&self) -> usize {
-        self.sent.iter().filter(|sent| sent.is_message()).count()
+    /// When the message was sent that must be acknowledged before the next one may be sent. `None`
+    /// if the next one need not wait. A message with QoS 2 is completed before the next one is
+    /// sent: Mosquitto confirms more of them than `max_inflight_messages`, but drops them.
+    pub(super) fn blocked_since(&self) -> Option<Instant> {
+        let oldest = self.unacknowledged_messages().filter(|(count, _)| *count >= self.window.0);
+        let exactly_once = || self.sent.iter().find(|sent| sent.is_exactly_once());
+        oldest.map(|(_, at)| at).or_else(|| exactly_once().map(|sent| sent.at))
     }
 
-    /// Whether as many messages are unacknowledged as may be at a time.
-    pub(super) fn is_window_full(&self) -> bool {
-        self.unacknowledged_count() >= self.window.0
-    }
-
-    /// Whether the next message would be sent at once. A message with QoS 2 is completed before the
-    /// next one is sent: Mosquitto confirms more of them than `max_inflight_messages`, but drops
-    /// them.
+    /// Whether the next message would be sent at once.
     pub(super) fn has_room(&self) -> bool {
-        let is_exactly_once = |sent: &Sent| {
-            matches!(sent.step, Step::Publish(Publication { qos: Qos::ExactlyOnce, .. }))
-        };
-        self.queued.is_empty() && !self.is_window_full() && !self.sent.iter().any(is_exactly_once)
+        self.queued.is_empty() && self.blocked_since().is_none()
     }
 }
 
@@ -445,6 +444,29 @@ mod tests {
         trail.note_received(&puback(2));
         let expected = Some((1, begun + Duration::from_secs(2)));
         assert_eq!(trail.unacknowledged_messages(), expected);
+    }
+
+    /// A message whose acknowledgement was lost need not end the connection when another one waits
+    /// for a moment.
+    #[tokio::test(start_paused = true)]
+    async fn the_next_message_waits_for_ten_others_or_for_one_with_qos_2() {
+        let (begun, second) = (Instant::now(), Duration::from_secs(1));
+        let mut trail = sent(&[(config("a"), 1)]);
+        assert_eq!((trail.blocked_since(), trail.has_room()), (None, true));
+        tokio::time::advance(second).await;
+        trail.queue(publication("b", Qos::ExactlyOnce, false, 6));
+        trail.note_sent(&Outgoing::Publish(2));
+        assert_eq!((trail.blocked_since(), trail.has_room()), (Some(begun + second), false));
+        trail.note_received(&Incoming::PubRec(rumqttc::PubRec::new(2)));
+        assert_eq!((trail.blocked_since(), trail.has_room()), (Some(begun + second), false));
+        trail.note_received(&Incoming::PubComp(PubComp::new(2)));
+        assert_eq!((trail.blocked_since(), trail.has_room()), (None, true));
+        for id in 2..=IN_FLIGHT {
+            assert!(trail.has_room());
+            trail.queue(config("c"));
+            trail.note_sent(&Outgoing::Publish(id));
+        }
+        assert_eq!((trail.blocked_since(), trail.has_room()), (Some(begun), false));
     }
 
     #[test]

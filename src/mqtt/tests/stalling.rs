@@ -24,6 +24,8 @@ async fn serve(peer: &mut Peer, acknowledges: impl Fn(&Publish) -> bool) -> Vec<
                 }
             }
             Packet::PingReq => peer.send(Packet::PingResp).await,
+            // Its answer is lost.
+            Packet::PubRel(_) => {}
             Packet::Subscribe(subscribe) => peer.grant(&subscribe).await,
             Packet::Unsubscribe(left) => {
                 peer.send(Packet::UnsubAck(UnsubAck::new(left.pkid))).await;
@@ -112,6 +114,35 @@ async fn a_broker_that_loses_one_acknowledgement_gets_the_present_values_again()
         let lines = log.take();
         let [warning] = warnings(&lines)[..] else { panic!("{lines:#?}") };
         assert!(warning.contains("it has not acknowledged 1 message for "), "{warning}");
+    }
+}
+
+/// No value was published until something else ended the connection: with QoS 2, one lost answer is
+/// enough.
+#[tokio::test]
+async fn a_broker_that_does_not_complete_a_message_with_qos_2_gets_the_present_values_again() {
+    let states =
+        |value| ["energy", "power"].map(|topic| message(topic, value, Qos::ExactlyOnce)).to_vec();
+    for loses_pubrec in [true, false] {
+        let (log, _logging) = capture::lines();
+        let (broker, publisher, stop, running) = start().await;
+        let mut peer = broker.welcome().await;
+        publisher.update(METER, Vec::new(), states("old"));
+        let serving = serve(&mut peer, |publish| publish.topic != "energy" || !loses_pubrec);
+        let arrived = timeout(PATIENCE, serving).await.unwrap();
+        assert_eq!(arrived, ["status online", "energy old"]);
+        publisher.update(METER, Vec::new(), states("new"));
+        let mut peer = broker.welcome().await;
+        assert_eq!(peer.take(3).await, ["status online", "energy new", "power new"]);
+        // It waits until the last one is complete.
+        publisher.update(METER, Vec::new(), values("newer"));
+        assert_eq!(peer.take(1).await, ["energy newer"]);
+        stop.cancel();
+        assert_eq!(peer.take(1).await, ["status offline"]);
+        ends(running).await;
+        let lines = log.take();
+        let [warning] = warnings(&lines)[..] else { panic!("{lines:#?}") };
+        assert!(warning.contains("it has not acknowledged 1 message for 2.0 s"), "{warning}");
     }
 }
 
