@@ -120,6 +120,9 @@ struct Progress {
     latest: Option<u64>,
     /// Whether Home Assistant has the states of earlier polls that are still current.
     has_current: bool,
+    /// The topics of states that were dropped while they waited, since it was last known which
+    /// states are still current.
+    dropped: BTreeSet<String>,
     /// When Home Assistant has created the announced entities.
     settled: Option<Instant>,
     /// The latest time until which new states wait for that.
@@ -133,13 +136,21 @@ struct Progress {
 #[derive(Debug)]
 pub(super) struct DueMessage {
     pub(super) message: Message,
-    /// If it is a state, its source, and the version of the source's states.
-    pub(super) state_of: Option<(Source, u64)>,
+    pub(super) kind: Kind,
+}
+
+/// Until when a message that waits is sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// Anything but a state: in any case.
+    Lasting,
+    /// A state of this source, with the version of the source's states: as long as it is current.
+    State(Source, u64),
 }
 
 impl From<Message> for DueMessage {
     fn from(message: Message) -> Self {
-        Self { message, state_of: None }
+        Self { message, kind: Kind::Lasting }
     }
 }
 
@@ -198,6 +209,16 @@ impl Sent {
             progress.edition = None;
             progress.version = None;
             progress.has_current = false;
+            progress.dropped.clear();
+        }
+    }
+
+    /// A message was dropped while it waited, so it was not sent.
+    pub(super) fn note_dropped(&mut self, DueMessage { message, kind }: DueMessage) {
+        if let Kind::State(source, _) = kind
+            && let Some(progress) = self.sources.get_mut(&source)
+        {
+            progress.dropped.insert(message.topic);
         }
     }
 
@@ -246,8 +267,8 @@ impl Sent {
                 continue;
             }
             let states = progress.publish(part, all, &mut due).cloned();
-            let state_of = Some((*source, part.version));
-            let states = states.map(|message| DueMessage { message, state_of });
+            let kind = Kind::State(*source, part.version);
+            let states = states.map(|message| DueMessage { message, kind });
             let is_first = std::mem::take(&mut progress.values_first);
             let messages = if is_changed && !is_first { &mut changed } else { &mut due.messages };
             messages.extend(states);
@@ -387,6 +408,8 @@ impl Progress {
             return Some((&[], part.states.get(part.added_from..).unwrap_or_default()));
         }
         let current = part.current.as_deref().map_or(&[][..], |current| {
+            let dropped = std::mem::take(&mut self.dropped);
+            self.has_current &= !current.iter().any(|message| dropped.contains(&message.topic));
             let has_current = std::mem::replace(&mut self.has_current, !self.too_early);
             if has_current { &[] } else { current }
         });

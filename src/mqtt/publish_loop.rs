@@ -87,7 +87,8 @@ impl PublishLoop<'_> {
                 biased;
                 _ = connection.changed() => {}
                 () = self.link.has_room(), if !state.waiting.is_empty() => {
-                    let next = state.waiting.next(&self.desired.borrow());
+                    let State { waiting, sent, .. } = &mut state;
+                    let next = waiting.next(&self.desired.borrow(), sent);
                     let Some((message, since)) = next else { continue };
                     self.slowness.sends(since);
                     tokio::select! {
@@ -175,7 +176,7 @@ impl PublishLoop<'_> {
         let due = sent.diff(&self.online, &desired, *is_stopping);
         // In this order: a value takes the place of an outdated one.
         waiting.extend(due.messages);
-        waiting.drop_outdated(&desired);
+        waiting.drop_outdated(&desired, sent);
         *next = due.next.into_iter().chain(*survey_ends).min();
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 use super::desired::{Desired, Part, Source};
-use super::diff::DueMessage;
+use super::diff::{DueMessage, Kind, Sent};
 use crate::payload::Message;
 
 /// The messages that wait, in the order in which they are sent.
@@ -47,26 +47,34 @@ impl Waiting {
         }
     }
 
-    /// Drops the values that are no longer current.
-    pub(super) fn drop_outdated(&mut self, desired: &Desired) {
+    /// Drops the messages that are no longer current.
+    pub(super) fn drop_outdated(&mut self, desired: &Desired, sent: &mut Sent) {
         let Self { messages, places, .. } = self;
-        messages.retain(|place, (message, _)| {
+        let outdated = messages.iter_mut().filter_map(|(place, (message, _))| {
             let is_current = is_current(message, desired);
-            if !is_current {
-                free(places, &message.topic, *place);
-            }
-            is_current
+            (!is_current).then_some(*place)
         });
+        for place in outdated.collect::<Vec<_>>() {
+            if let Some((message, _)) = messages.remove(&place) {
+                free(places, &message.topic, place);
+                sent.note_dropped(message);
+            }
+        }
     }
 
-    /// Takes the next message that is still current. Returns it with the time since which its topic
-    /// has waited.
-    pub(super) fn next(&mut self, desired: &Desired) -> Option<(Message, Instant)> {
+    /// Takes the next message that is still current, and drops those before it. Returns it with the
+    /// time since which its topic has waited.
+    pub(super) fn next(
+        &mut self,
+        desired: &Desired,
+        sent: &mut Sent,
+    ) -> Option<(Message, Instant)> {
         while let Some((place, (mut message, since))) = self.messages.pop_first() {
             free(&mut self.places, &message.topic, place);
             if is_current(&mut message, desired) {
                 return Some((message.message, since));
             }
+            sent.note_dropped(message);
         }
         None
     }
@@ -94,7 +102,10 @@ fn removes_retained(message: &Message) -> bool {
 /// Whether a message is no value, or a value of the last poll, or one of an earlier poll that is
 /// still current.
 fn is_current(message: &mut DueMessage, desired: &Desired) -> bool {
-    let Some((source, version)) = message.state_of else { return true };
+    let (source, version) = match message.kind {
+        Kind::Lasting => return true,
+        Kind::State(source, version) => (source, version),
+    };
     let Some(part) = desired.parts.get(&source) else { return false };
     let is_of_meter = matches!(source, Source::Meter(_));
     if is_of_meter && desired.suspended.was_suspended_since(part.suspended) {
@@ -108,7 +119,7 @@ fn is_current(message: &mut DueMessage, desired: &Desired) -> bool {
     if version != part.version && !is_still_current(part) {
         return false;
     }
-    message.state_of = Some((source, part.version));
+    message.kind = Kind::State(source, part.version);
     true
 }
 
@@ -123,8 +134,8 @@ mod tests {
     }
 
     fn sent(waiting: &mut Waiting) -> Vec<(String, String)> {
-        let desired = Desired::default();
-        std::iter::from_fn(|| waiting.next(&desired))
+        let (desired, mut sent) = (Desired::default(), Sent::default());
+        std::iter::from_fn(|| waiting.next(&desired, &mut sent))
             .map(|(message, _)| (message.topic, message.payload))
             .collect()
     }
@@ -160,7 +171,7 @@ mod tests {
     fn a_value_behind_a_removal_keeps_its_place_when_the_removal_is_sent() {
         let (mut waiting, desired) = (Waiting::default(), Desired::default());
         waiting.extend(vec![message("energy", "", true), message("energy", "1", false)]);
-        assert!(waiting.next(&desired).is_some());
+        assert!(waiting.next(&desired, &mut Sent::default()).is_some());
         waiting.extend(vec![message("energy", "2", false)]);
         assert_eq!(sent(&mut waiting), expected(&[("energy", "2")]));
     }

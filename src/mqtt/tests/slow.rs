@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::mqtt::client::IN_FLIGHT;
 use crate::mqtt::slowness::Slowness;
 use crate::status::Doubt;
 use logging::capture;
@@ -195,6 +196,54 @@ async fn after_a_stall_values_come_first() {
             "energy 2",
         ]
     );
+    stop.cancel();
+    assert_eq!(peer.take(1).await, ["status offline"]);
+    ends(running).await;
+}
+
+/// Fills the window with values of another meter, so that everything else waits.
+async fn fill_window(publisher: &Publisher, peer: &mut Peer) -> Vec<Publish> {
+    publisher.update(OTHER, Vec::new(), many(0..IN_FLIGHT.into()));
+    let mut held = Vec::new();
+    while held.len() < usize::from(IN_FLIGHT) {
+        held.push(peer.published().await);
+    }
+    held
+}
+
+const OTHER: Source = Source::Meter(1);
+
+/// Long enough for the publish loop to see each change, and short for the broker.
+async fn looks() {
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// Such a value stayed old in Home Assistant until it was read again, for example after a day.
+#[tokio::test(start_paused = true)]
+async fn a_value_that_a_failed_poll_dropped_is_sent_after_the_next_poll() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    let mut peer = broker.welcome().await;
+    peer.take(1).await;
+    let state = |topic: &str, payload: &str| message(topic, payload, Qos::AtLeastOnce);
+    publisher.update(METER, Vec::new(), vec![state("fast", "1"), state("slow", "1")]);
+    assert_eq!(peer.take(2).await, ["fast 1", "slow 1"]);
+    let held = fill_window(&publisher, &mut peer).await;
+    publisher.update(METER, Vec::new(), vec![state("fast", "2"), state("slow", "2")]);
+    looks().await;
+    publisher.update_all(METER, Vec::new(), vec![state("connection", "OFF")], None);
+    looks().await;
+    let slow = || Some(vec![state("slow", "2")]);
+    publisher.update_all(METER, Vec::new(), vec![state("fast", "3")], slow());
+    looks().await;
+    for publish in held {
+        peer.acknowledge(&publish).await;
+    }
+    assert_eq!(peer.take(2).await, ["slow 2", "fast 3"]);
+    // It is sent once.
+    publisher.update_all(METER, Vec::new(), vec![state("fast", "4")], slow());
+    looks().await;
+    publisher.update_all(METER, Vec::new(), vec![state("fast", "5")], slow());
+    assert_eq!(peer.take(2).await, ["fast 4", "fast 5"]);
     stop.cancel();
     assert_eq!(peer.take(1).await, ["status offline"]);
     ends(running).await;
