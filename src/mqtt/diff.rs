@@ -142,8 +142,10 @@ pub(super) struct DueMessage {
 /// Until when a message that waits is sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
-    /// Anything but a state: in any case.
+    /// The status of the program, or an empty message: in any case.
     Lasting,
+    /// A discovery message of this source: as long as one on this topic is desired.
+    Announcement(Source),
     /// A state of this source, with the version of the source's states: as long as it is current.
     State(Source, u64),
 }
@@ -215,10 +217,18 @@ impl Sent {
 
     /// A message was dropped while it waited, so it was not sent.
     pub(super) fn note_dropped(&mut self, DueMessage { message, kind }: DueMessage) {
-        if let Kind::State(source, _) = kind
-            && let Some(progress) = self.sources.get_mut(&source)
-        {
-            progress.dropped.insert(message.topic);
+        match kind {
+            Kind::Lasting => {}
+            Kind::Announcement(_) => {
+                if let Some(payload) = self.discovery.get_mut(&message.topic) {
+                    *payload = None;
+                }
+            }
+            Kind::State(source, _) => {
+                if let Some(progress) = self.sources.get_mut(&source) {
+                    progress.dropped.insert(message.topic);
+                }
+            }
         }
     }
 
@@ -262,7 +272,8 @@ impl Sent {
             let progress = self.sources.entry(*source).or_default();
             let announced = progress.announce(part, &mut self.discovery);
             let is_changed = !announced.is_empty();
-            changed.extend(announced.into_iter().map(DueMessage::from));
+            let kind = Kind::Announcement(*source);
+            changed.extend(announced.into_iter().map(|message| DueMessage { message, kind }));
             if is_old {
                 continue;
             }

@@ -3,7 +3,8 @@
 //! A broker may acknowledge so slowly that the next poll ends before the values of the last one are
 //! sent. So there is at most one message for each topic, always the newest one. It keeps the place
 //! of the one that it replaces: otherwise the first topics would be sent again and again, and the
-//! last ones never. A value that is no longer current is dropped.
+//! last ones never. A value that is no longer current is dropped, and so is a discovery message that
+//! is no longer desired: nobody would remove its entity.
 //!
 //! An exception is an empty message, which removes what the broker retains. A message that is not
 //! retained does not do that, so it waits behind the empty one.
@@ -99,11 +100,12 @@ fn removes_retained(message: &Message) -> bool {
     message.retain && message.payload.is_empty()
 }
 
-/// Whether a message is no value, or a value of the last poll, or one of an earlier poll that is
-/// still current.
+/// Whether a message is a discovery message that is still desired, a value of the last poll, one of
+/// an earlier poll that is still current, or none of these.
 fn is_current(message: &mut DueMessage, desired: &Desired) -> bool {
     let (source, version) = match message.kind {
         Kind::Lasting => return true,
+        Kind::Announcement(source) => return is_announced(&message.topic, source, desired),
         Kind::State(source, version) => (source, version),
     };
     let Some(part) = desired.parts.get(&source) else { return false };
@@ -121,6 +123,14 @@ fn is_current(message: &mut DueMessage, desired: &Desired) -> bool {
     }
     message.kind = Kind::State(source, part.version);
     true
+}
+
+/// Whether there is an entity on this topic. It is usually one of this source, but an entity may be
+/// handed on to another one.
+fn is_announced(topic: &str, source: Source, desired: &Desired) -> bool {
+    let first = desired.parts.get(&source);
+    let mut parts = first.into_iter().chain(desired.parts.values());
+    parts.any(|part| part.discovery.iter().any(|message| message.topic == topic))
 }
 
 #[cfg(test)]

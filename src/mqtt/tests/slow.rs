@@ -248,3 +248,31 @@ async fn a_value_that_a_failed_poll_dropped_is_sent_after_the_next_poll() {
     assert_eq!(peer.take(1).await, ["status offline"]);
     ends(running).await;
 }
+
+/// The entities of a removed meter appeared in Home Assistant and stayed there.
+#[tokio::test(start_paused = true)]
+async fn an_announcement_of_a_removed_meter_is_not_sent() {
+    let (broker, publisher, stop, running) = Script::start().await;
+    let mut peer = broker.welcome().await;
+    peer.take(1).await;
+    let held = fill_window(&publisher, &mut peer).await;
+    let moved = || vec![message("moved", "{}", Qos::AtLeastOnce)];
+    publisher.announce(METER, [discovery(), moved()].concat());
+    looks().await;
+    // Another meter has one of the entities from now on.
+    publisher.update(METER, Vec::new(), Vec::new());
+    publisher.announce(Source::Meter(2), moved());
+    looks().await;
+    for publish in held {
+        peer.acknowledge(&publish).await;
+    }
+    assert_eq!(peer.take(1).await, ["moved {}"]);
+    publisher.update(OTHER, Vec::new(), values("1"));
+    assert_eq!(peer.take(1).await, ["energy 1"]);
+    // The meter is added again.
+    publisher.announce(METER, discovery());
+    assert_eq!(peer.take(1).await, ["config {}"]);
+    stop.cancel();
+    assert_eq!(peer.take(1).await, ["status offline"]);
+    ends(running).await;
+}
