@@ -117,10 +117,7 @@ pub(crate) async fn settle<T, E: InvalidConfiguration>(
 
 fn report<E: InvalidConfiguration>(invalid: &E, board: &Board) {
     let problem = invalid.problem();
-    error!("{}", sentence(&problem.words));
-    for detail in &problem.details {
-        error!("{}", sentence(detail));
-    }
+    log_problem(&problem.words, &problem.details);
     log_warnings::<E>(invalid.warnings());
     error!("{}", problem.hint);
     board.set_up(|setup| {
@@ -129,9 +126,18 @@ fn report<E: InvalidConfiguration>(invalid: &E, board: &Board) {
     });
 }
 
-/// Logs the warnings about a configuration.
+/// Logs what is wrong with a configuration, with one line for each detail. Each text is a kind of
+/// its own, so that somebody who saves a file often still sees each error that is new.
+pub(crate) fn log_problem(words: &str, details: &[String]) {
+    error!(kind = words, "{}", sentence(words));
+    for detail in details {
+        error!(kind = detail, "{}", sentence(detail));
+    }
+}
+
+/// Logs the warnings about a configuration. Each text is a kind of its own.
 pub(crate) fn log_warnings<E: InvalidConfiguration>(warnings: &[Warning]) {
     for warning in warning_words(warnings, E::RUNS_AS) {
-        warn!("In the {}: {}", E::WHAT, sentence(&warning));
+        warn!(kind = warning, "In the {}: {}", E::WHAT, sentence(&warning));
     }
 }

@@ -17,7 +17,7 @@ use crate::config::{self, Config, ConfigError, Loaded, Variables, Warning, warni
 use crate::recovery;
 use crate::status::{Board, ReportedProblem, SettingLine};
 use crate::systemd;
-use crate::words::{capital, sentence};
+use crate::words::capital;
 use logging;
 use meter::RunsAs;
 
@@ -167,11 +167,8 @@ fn report(rejected: &ConfigError) -> ReportedProblem {
         "The new configuration is rejected, and the previous one stays in effect: {}",
         rejected.summary()
     );
-    error!("{}", sentence(&words));
     let details = rejected.problems();
-    for detail in &details {
-        error!("{}", sentence(detail));
-    }
+    recovery::log_problem(&words, &details);
     recovery::log_warnings::<ConfigError>(rejected.warnings());
     ReportedProblem { words, details, hint: format!("{}.", capital(rejected.hint())) }
 }

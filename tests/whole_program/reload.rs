@@ -135,6 +135,23 @@ async fn another_broker_is_another_connection() {
     after.expect("heat/status", "offline").await;
 }
 
+/// From the sixth version of the file on, no error was logged for an hour.
+#[tokio::test]
+async fn each_error_is_logged_however_often_the_file_is_saved() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let mut program = Program::start(&config(&broker, &meter.com_port, "energy"));
+    program.says("Connected to the broker").await;
+    for version in 0..8 {
+        let wrong: Vec<_> = (0..12).map(|number| format!("wrong{version}x{number}")).collect();
+        program.reload(&config(&broker, &meter.com_port, &wrong.join(","))).await;
+        program.says(&format!("found `wrong{version}x11`")).await;
+    }
+    assert_eq!(program.count("found `wrong"), 8 * 12);
+    program.terminate().await;
+    assert_eq!(program.ended().await.code(), Some(0));
+}
+
 #[tokio::test]
 async fn an_invalid_file_is_rejected_and_the_old_one_stays() {
     const SECRET: &str = "hunter2-secret";

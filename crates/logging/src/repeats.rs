@@ -5,8 +5,9 @@
 //!
 //! Lines may differ only in what a meter or the broker has sent. Two lines are of one kind if the
 //! same place in the code has logged them about the same thing, whatever their text is. The first
-//! ones of an hour are written at once. Further ones are left out, and one line reports how many.
-//! Lines of different kinds never wait for each other.
+//! ones of an hour are written at once. Further ones are left out. One line says so at once, and
+//! until when, and another one reports how many there were. Lines of different kinds never wait for
+//! each other.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -77,8 +78,8 @@ impl Repeats {
         Self { window, seen: HashMap::new(), kinds: HashMap::new(), hasher: RandomState::new() }
     }
 
-    /// Returns the record if it is to be written, and counts it otherwise. Call [`Self::take_due`]
-    /// first.
+    /// Returns the record if it is to be written, and counts it otherwise. In place of the first
+    /// one of a kind that is left out, returns one that says so. Call [`Self::take_due`] first.
     pub(crate) fn pass(&mut self, record: Record, now: Instant) -> Option<Record> {
         let Record { level, target, file, line, kind, about, text, .. } = &record;
         let hash = self.hasher.hash_one((*level as u8, target, about, text));
@@ -92,7 +93,10 @@ impl Repeats {
             Level::Info => INFOS_OF_KIND,
             Level::Warning | Level::Error | Level::Critical => WARNINGS_OF_KIND,
         };
-        entry(&mut self.kinds, of_kind, KIND_WINDOW, now).pass(record, most)
+        let seen = entry(&mut self.kinds, of_kind, KIND_WINDOW, now);
+        let is_first = seen.written >= most && seen.beyond.is_none();
+        let notice = is_first.then(|| beginning(&record, seen.remaining(now, KIND_WINDOW)));
+        seen.pass(record, most).or(notice)
     }
 
     /// When the next report is due.
@@ -153,6 +157,14 @@ fn entry(all: &mut HashMap<u64, Seen>, hash: u64, window: Duration, now: Instant
     seen
 }
 
+/// A record that says that this one and further ones of its kind are left out for so long.
+fn beginning(left_out: &Record, remaining: Duration) -> Record {
+    let Record { time, text, .. } = left_out;
+    let end = time.saturating_add(remaining).strftime("%H:%M:%S");
+    let text = format!("Further lines of this kind are left out until {end}, such as: {text}");
+    Record { text, ..left_out.clone() }
+}
+
 /// Forgets the oldest ones, so that there is room for the next one. Returns what was counted.
 fn make_room(all: &mut HashMap<u64, Seen>, most: usize) -> Vec<Beyond> {
     let mut forgotten = Vec::new();
@@ -179,7 +191,11 @@ impl Seen {
     }
 
     fn is_over(&self, now: Instant, window: Duration) -> bool {
-        now.saturating_duration_since(self.since) >= window
+        self.remaining(now, window).is_zero()
+    }
+
+    fn remaining(&self, now: Instant, window: Duration) -> Duration {
+        window.saturating_sub(now.saturating_duration_since(self.since))
     }
 }
 
@@ -331,7 +347,16 @@ mod tests {
                 let now = begun + number * Duration::from_secs(1);
                 written.extend(write(&mut repeats, &of_kind(&format!("fell to {number}.")), now));
             }
-            assert_eq!(written.len(), most, "{level:?}");
+            let left = 1000 - most;
+            // The time of each line is 10:00:00, and the window has been open since `most` seconds.
+            let end = ["10:59:00", "10:56:40"][usize::from(level == Level::Info)];
+            let said = format!(
+                "garage: Further lines of this kind are left out until {end}, such as: fell to \
+                 {most}."
+            );
+            let said = (left > 0).then_some(said);
+            assert_eq!(written.get(most), said.as_ref(), "{level:?}");
+            assert_eq!(written.len(), most + usize::from(left > 0), "{level:?}");
             // Neither another kind nor the same about another meter waits.
             for other in [
                 Record { kind: "other".to_owned(), ..of_kind("a") },
@@ -342,7 +367,6 @@ mod tests {
             }
             let due: Vec<_> =
                 repeats.take_due(begun + KIND_WINDOW).iter().map(Record::message).collect();
-            let left = 1000 - most;
             let said = format!(
                 "garage: Left out {left} more lines of this kind, such as: fell to {most}."
             );
