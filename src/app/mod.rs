@@ -16,18 +16,19 @@
 mod announce;
 mod fleet;
 mod gaps;
+mod links;
 mod rehearsal;
 mod services;
 
 use anyhow::bail;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use self::fleet::plan;
 use self::fleet::{Fleet, Left, ProgramState};
 use self::gaps::Gaps;
+use self::links::Links;
 pub(crate) use self::rehearsal::rehearsal;
 use self::services::Observers;
 pub use self::services::{Services, report_history};
@@ -108,10 +109,11 @@ async fn serve(
         mqtt::prepare(settings, online, offline, inbox.subscriptions());
     let (inboxes, later) = mpsc::channel(1);
     let disconnect = CancellationToken::new();
-    let mut links = JoinSet::new();
-    links.spawn(inbox.run(received, later, publisher.clone(), disconnect.clone()));
-    links.spawn(connection.run(disconnect.clone()));
-    links.spawn(filling);
+    let mut links = Links::default();
+    let inbox = inbox.run(received, later, publisher.clone(), disconnect.clone());
+    links.start("handling messages from the broker", inbox);
+    links.start("the connection to the broker", connection.run(disconnect.clone()));
+    links.start("filling gaps in Home Assistant's statistics", filling);
 
     let observers = Observers::of(services);
     let mut page = services.page.clone();
@@ -129,7 +131,7 @@ async fn serve(
             biased;
             () = stop.cancelled() => break None,
             Some(ended) = fleet.next_ended() => break Some(("reading the meter", ended)),
-            Some(ended) = links.join_next() => break Some(("the connection to the broker", ended)),
+            Some(ended) = links.next_ended() => break Some(ended),
             Ok(()) = page.changed() => fleet.page_has_changed(),
             Some(config) = changes.recv() => {
                 // The last will belongs to the connection and contains the topic.
@@ -155,7 +157,7 @@ async fn serve(
     drop(gaps);
     fleet.shut_down(stop).await;
     disconnect.cancel();
-    while links.join_next().await.is_some() {}
+    while links.next_ended().await.is_some() {}
     if let Some((part, ended)) = unexpected {
         let reason = ended.err().map_or("it ended".to_owned(), |error| error.to_string());
         bail!("{part} stopped unexpectedly: {reason}");
