@@ -57,10 +57,25 @@ pub fn hold(database: &Path) -> Result<(), HoldError> {
     }
     release(database)?;
     let path = marker(database);
-    File::create(&path).map_err(|source| HoldError::Marker { path, source })?;
+    ask(&path).map_err(|source| HoldError::Marker { path, source })?;
     let is_merged =
         merge(database).map_err(|source| HoldError::Database { path: database.into(), source })?;
     if is_merged { Ok(()) } else { Err(HoldError::Busy(database.into())) }
+}
+
+/// Creates the file that asks for it. The folder may belong to another user than the one who runs
+/// this. So a link that this user has put there is not followed, and nothing is overwritten.
+fn ask(path: &Path) -> io::Result<()> {
+    match File::options().write(true).create_new(true).open(path) {
+        // Another process has just asked for the same.
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists
+                && path.symlink_metadata()?.is_file() =>
+        {
+            Ok(())
+        }
+        created => created.map(drop),
+    }
 }
 
 /// Ends what [`hold`] began.
@@ -130,6 +145,7 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::os::unix::fs::symlink;
     use std::time::{Duration, SystemTime};
 
     use jiff::tz::TimeZone;
@@ -142,6 +158,24 @@ mod tests {
     use crate::reader::Reader;
     use crate::sample::{MeterKey, Sample};
     use crate::store::Store;
+
+    /// The administrator's file was emptied if the service's user put a link to it there in time.
+    #[test]
+    fn a_link_in_place_of_the_request_is_not_followed() {
+        let folder = TempDir::new().unwrap();
+        let [other, path] = ["other", "history.db-hold"].map(|name| folder.path().join(name));
+        fs::write(&other, "text").unwrap();
+        for target in [&other, &folder.path().join("nothing")] {
+            symlink(target, &path).unwrap();
+            assert_eq!(ask(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&other).unwrap(), "text");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        for _ in 0..2 {
+            ask(&path).unwrap();
+        }
+    }
 
     const SAMPLES: i64 = 10;
     /// Enough polls for several checkpoints.
