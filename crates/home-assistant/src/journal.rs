@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rust_decimal::Decimal;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use statistics::{Hour, Row};
 use thiserror::Error;
@@ -94,10 +95,7 @@ impl JournalFile {
     /// Opens or begins the file.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let failed = |error| JournalError::File { path: path.to_owned(), reason: error };
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let lock = options.open(path.with_extension("lock")).map_err(failed)?;
-        give_to_owner(&lock, path);
+        let lock = open_lock(path).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse),
@@ -165,6 +163,25 @@ impl JournalFile {
     }
 }
 
+/// Opens the file of the lock, or creates it. The folder may belong to another user than the one
+/// who runs this. So a link that this user has put there is not followed, a pipe is not waited for,
+/// and a file that exists keeps its owner.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let lock = path.with_extension("lock");
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&lock) {
+        Ok(file) => {
+            give_to_owner(&file, path);
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            let flags = flags.bits().cast_signed();
+            OpenOptions::new().write(true).custom_flags(flags).open(&lock)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The administrator may run the command, and the service another user. Then the service must be
 /// able to use the file.
 fn give_to_owner(file: &File, path: &Path) {
@@ -198,5 +215,45 @@ impl Journal for JournalFile {
             entry.statistic_id == metadata.statistic_id()
                 && entry.written.iter().any(|row| row.0 == start)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// The administrator's file got the owner of the folder, which is the user of the service.
+    #[test]
+    fn a_link_in_place_of_the_lock_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("statistics.json");
+        let other = folder.path().join("other");
+        fs::write(&other, "text").unwrap();
+        for target in [&other, &folder.path().join("nothing")] {
+            let lock = journal.with_extension("lock");
+            symlink(target, &lock).unwrap();
+            let error = JournalFile::open(&journal).unwrap_err();
+            assert!(matches!(error, JournalError::File { .. }), "{error}");
+            fs::remove_file(&lock).unwrap();
+        }
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        JournalFile::open(&journal).unwrap();
+    }
+
+    /// A file to which the service's user has made a hard link must keep its owner.
+    #[test]
+    fn a_lock_that_exists_keeps_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("statistics.json");
+        drop(JournalFile::open(&journal).unwrap());
+        let lock = journal.with_extension("lock");
+        let own = folder.path().metadata().unwrap().uid();
+        assert_eq!(lock.metadata().unwrap().uid(), own);
+        // Only the administrator can give a file away.
+        let Ok(()) = std::os::unix::fs::chown(&lock, Some(own + 1), None) else { return };
+        JournalFile::open(&journal).unwrap();
+        assert_eq!(lock.metadata().unwrap().uid(), own + 1);
     }
 }
