@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use kmp::logger::{Log, LogEntry, LogId};
 use kmp::message::SerialNumber;
 use kmp::value::RegisterValue;
+use rustix::fs::OFlags;
 
 /// The largest file: 1400 hours take 100 KB in a year.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -63,7 +65,8 @@ impl Kept {
     /// Notes that the meter does not give its log. If that cannot be written, it is asked again.
     pub(crate) fn refuse(&self) {
         if let (Some(folder), Some(path)) = (&self.folder, self.refusal()) {
-            let written = fs::create_dir_all(folder).and_then(|()| fs::write(path, ""));
+            let open = || File::options().write(true).create_new(true).open(path);
+            let written = fs::create_dir_all(folder).and_then(|()| open());
             if let Err(error) = written {
                 tracing::debug!("cannot note that the meter does not give its log: {error}");
             }
@@ -128,8 +131,16 @@ impl Kept {
             }
             text.push('\n');
         }
-        OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+        append(&path)?.write_all(text.as_bytes())
     }
+}
+
+/// Opens a file in order to append to it, or creates it. The administrator may run the command, and
+/// the folder may belong to the service's user. So a link that this user has put there is not
+/// followed, and a pipe is not waited for.
+fn append(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    File::options().create(true).append(true).custom_flags(flags).open(path)
 }
 
 fn parse(line: &str) -> Option<(LogId, Vec<RegisterValue>)> {
@@ -152,6 +163,8 @@ fn parse(line: &str) -> Option<(LogId, Vec<RegisterValue>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use kmp::register::RegisterId;
     use kmp::unit::Unit;
     use rust_decimal::Decimal;
@@ -214,6 +227,22 @@ mod tests {
         let mut kept = Kept::of(None, SerialNumber::new(1), Log::Day);
         assert!(kept.add(&[entry(9)]).unwrap_err().contains("HOME"));
         assert!(kept.entries().is_empty() && !kept.is_refused());
+    }
+
+    /// The administrator's file was changed if the service's user put a link to it there.
+    #[test]
+    fn a_link_in_place_of_a_file_is_not_followed() {
+        let folder = TempDir::new().unwrap();
+        let mut kept = kept(&folder, 1, Log::Day);
+        let other = folder.path().join("other");
+        fs::write(&other, "text").unwrap();
+        fs::create_dir(folder.path().join("meter-logs")).unwrap();
+        symlink(&other, kept.path().unwrap()).unwrap();
+        symlink(folder.path().join("nothing"), kept.refusal().unwrap()).unwrap();
+        assert!(kept.add(&[entry(9)]).unwrap_err().contains("Cannot keep the entries"));
+        kept.refuse();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "text");
+        assert!(!folder.path().join("nothing").exists());
     }
 
     #[test]
