@@ -11,6 +11,9 @@ use crate::hour::Hour;
 pub struct Counter {
     /// By the hour that ended then.
     at_end: BTreeMap<Hour, Decimal>,
+    /// The same for the last hours of days, before all of `at_end`. In summer, the meter makes its
+    /// entry of a day an hour later.
+    days: BTreeMap<Hour, Decimal>,
 }
 
 impl Counter {
@@ -18,30 +21,87 @@ impl Counter {
     /// meter, in the unit of Home Assistant's statistics. Of two readings at the same time, the last
     /// counts. Readings before a fall are left out.
     pub fn new(readings: impl IntoIterator<Item = (Hour, Decimal)>) -> Self {
-        let readings = readings.into_iter().map(|(hour, value)| (hour.previous(), value));
-        let mut at_end: BTreeMap<Hour, Decimal> = readings.collect();
-        let later = at_end.iter().skip(1);
-        let mut fell = at_end.iter().zip(later).filter(|((_, before), (_, after))| after < before);
-        let last = fell.next_back().map(|(_, (hour, _))| *hour);
-        if let Some(hour) = last {
-            at_end = at_end.split_off(&hour);
-        }
-        Self { at_end }
+        Self { at_end: since_the_last_fall(readings), days: BTreeMap::new() }
     }
 
-    /// What it showed at the end of this hour.
+    /// Adds readings from another source, such as the meter's log of hours. Those that contradict
+    /// the readings that are there already are left out.
+    #[must_use]
+    pub fn with_more(mut self, readings: impl IntoIterator<Item = (Hour, Decimal)>) -> Self {
+        for (hour, value) in since_the_last_fall(readings) {
+            let before = self.at_end.range(..=hour).next_back();
+            let after = self.at_end.range(hour..).next();
+            let is_known = before.is_some_and(|(known, _)| *known == hour);
+            let fits = before.is_none_or(|(_, before)| *before <= value)
+                && after.is_none_or(|(_, after)| value <= *after);
+            if fits && !is_known {
+                self.at_end.insert(hour, value);
+            }
+        }
+        self
+    }
+
+    /// Adds readings at the ends of days, as far as they are older than all others. Each has the
+    /// hour that begins at midnight.
+    #[must_use]
+    pub fn with_days(mut self, readings: impl IntoIterator<Item = (Hour, Decimal)>) -> Self {
+        let first = self.at_end.first_key_value().map(|(hour, value)| (*hour, *value));
+        let is_older = |(hour, value): &(Hour, Decimal)| {
+            first.is_none_or(|(first, lowest)| *hour < first && *value <= lowest)
+        };
+        let days = since_the_last_fall(readings).into_iter().filter(is_older);
+        self.days = days.collect();
+        self
+    }
+
+    /// What it showed at the end of this hour. The ends of days are left out.
     #[must_use]
     pub fn at_end_of(&self, hour: Hour) -> Option<Decimal> {
         self.at_end.get(&hour).copied()
     }
 
-    /// The hours at whose end it was read, before `end`, oldest first.
+    /// The first hour at whose end it was read. The ends of days are left out.
+    #[must_use]
+    pub fn first(&self) -> Option<Hour> {
+        self.at_end.first_key_value().map(|(hour, _)| *hour)
+    }
+
+    /// The first hour at whose end it is known.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Hour> {
+        self.days.first_key_value().map(|(hour, _)| *hour).or_else(|| self.first())
+    }
+
+    /// The hours at whose end it is known, before `end`, oldest first.
     pub(crate) fn before(&self, end: Hour) -> impl Iterator<Item = (Hour, Decimal)> {
-        self.at_end.range(..end).map(|(hour, value)| (*hour, *value))
+        // In summer, the entry of a day may have been made at the end of the hour after it.
+        let days = self.days.range(..end.previous());
+        days.chain(self.at_end.range(..end)).map(|(hour, value)| (*hour, *value))
+    }
+
+    /// What it showed at the end of this hour, or at the first time after it that is known.
+    pub(crate) fn from(&self, hour: Hour) -> Option<Decimal> {
+        let first = self.days.range(hour..).chain(self.at_end.range(hour..)).next();
+        first.map(|(_, value)| *value)
     }
 
     /// Whether it is known that it did not fall since the end of this hour.
     pub(crate) fn reaches_back_to(&self, hour: Hour) -> bool {
-        self.at_end.first_key_value().is_some_and(|(first, _)| *first <= hour)
+        self.oldest().is_some_and(|oldest| oldest <= hour)
     }
+}
+
+/// By the hour that ended with the reading.
+fn since_the_last_fall(
+    readings: impl IntoIterator<Item = (Hour, Decimal)>,
+) -> BTreeMap<Hour, Decimal> {
+    let readings = readings.into_iter().map(|(hour, value)| (hour.previous(), value));
+    let mut at_end: BTreeMap<Hour, Decimal> = readings.collect();
+    let later = at_end.iter().skip(1);
+    let mut fell = at_end.iter().zip(later).filter(|((_, before), (_, after))| after < before);
+    let last = fell.next_back().map(|(_, (hour, _))| *hour);
+    if let Some(hour) = last {
+        at_end = at_end.split_off(&hour);
+    }
+    at_end
 }

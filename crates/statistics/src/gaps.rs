@@ -69,6 +69,27 @@ pub fn gaps(series: &Series, counter: &Counter) -> Vec<Gap> {
     gaps
 }
 
+/// The first row after the newest gap since an hour that has hours whose counter is not known.
+/// `None` if all are known.
+#[must_use]
+pub fn uncovered(series: &Series, counter: &Counter, since: Hour) -> Option<Hour> {
+    let mut newest = None;
+    let mut left: Option<&Row> = None;
+    for row in series.rows().filter(|row| row.hour >= since) {
+        // Nothing was counted, or the row repeats the one before.
+        if left.is_some_and(|before| row.state <= before.state) {
+            continue;
+        }
+        if let Some(before) = left.replace(row) {
+            let mut hours = before.hour.next().until(row.hour);
+            if hours.any(|hour| counter.at_end_of(hour).is_none()) {
+                newest = Some(row.hour);
+            }
+        }
+    }
+    newest
+}
+
 /// Whether Home Assistant may have recorded this row of the counter.
 ///
 /// The reading of the full hour reaches it a moment after the hour, so the row has the reading

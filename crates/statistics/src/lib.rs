@@ -17,6 +17,8 @@
 //!   sums after them. So all later sums must be raised once ([`Adjustment::at`]). An adjustment is
 //!   never repeated because an answer was lost: it is computed again from the rows that were read
 //!   back.
+//! - Rows before the first hour are imported only if its state lies between what the same meter
+//!   showed before and after it ([`Refusal::OtherMeter`]).
 //! - The oldest row has the sum 0, because Home Assistant shows its whole sum as a bar.
 //! - A gap ([`gaps()`]) is an hour without a row, or with the row of the hour before: Home Assistant
 //!   was off, or the entity unavailable or silent. All hours of a gap are written in one call,
@@ -28,6 +30,8 @@
 //! - If the entity was unavailable for longer than Home Assistant keeps states (10 days by
 //!   default), its sum begins again at 0. It is repaired by an [`Adjustment`], if the counter did
 //!   not fall.
+//! - An import before the first hour is taken back by rows without a state and an opposite
+//!   adjustment ([`Removal`]). Both are computed from what is read back.
 //! - Nothing spans a fall of the counter ([`Counter`]): the counter was reset, or belongs to another
 //!   meter.
 
@@ -41,8 +45,8 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-pub use self::before::{Adjustment, Before, Refusal, before};
+pub use self::before::{Adjustment, Before, Joint, Refusal, Removal, before};
 pub use self::counter::Counter;
-pub use self::gaps::{Gap, Left, Reason, gaps};
+pub use self::gaps::{Gap, Left, Reason, gaps, uncovered};
 pub use self::hour::{Compiled, Hour};
 pub use self::series::{Changed, Import, Row, Series};

@@ -123,6 +123,17 @@ impl Import {
         self.rows.iter().all(|row| found.iter().any(|found| found.same(row)))
     }
 
+    /// Its rows in parts of at most this many, oldest first. Only for rows outside of gaps: those of
+    /// a gap must be written in one call.
+    pub fn parts(&self, most: usize) -> impl Iterator<Item = Self> {
+        let part = |rows: &[Row]| {
+            let is_in = |row: &&Row| rows.iter().any(|written| written.hour == row.hour);
+            let replaced = self.replaced.iter().filter(is_in).copied().collect();
+            Self { rows: rows.to_vec(), replaced }
+        };
+        self.rows.chunks(most.max(1)).map(part)
+    }
+
     /// The rows, oldest first.
     #[must_use]
     pub fn rows(&self) -> &[Row] {

@@ -73,7 +73,7 @@ struct Stored {
 
 /// Does the next thing that has to be done. `false` if there is none.
 fn step(recorder: &mut Recorder, stored: &mut Stored, counter: &Counter) -> bool {
-    let Before { first_live, import } =
+    let Before { first_live, import, .. } =
         before(&recorder.series(), stored.first_live, counter).expect("a plan");
     stored.first_live = Some(first_live);
     if let Some(import) = import {
@@ -155,9 +155,9 @@ fn hours_before_the_first_row_are_imported_and_joined() {
 fn a_longer_history_does_not_move_what_was_imported() {
     let mut recorder = recorder(&[(3, 560, 20)]);
     let mut stored = Stored::default();
-    run(&mut recorder, &mut stored, &counter([(2, 510), (3, 530)]));
+    run(&mut recorder, &mut stored, &counter([(2, 510), (3, 530), (4, 560)]));
     let first = recorder.clone();
-    let longer = counter([(0, 450), (1, 500), (2, 510), (3, 530)]);
+    let longer = counter([(0, 450), (1, 500), (2, 510), (3, 530), (4, 560)]);
     assert_eq!(run(&mut recorder, &mut stored, &longer), 0);
     assert_eq!(recorder, first);
 }
@@ -175,6 +175,76 @@ fn a_counter_of_another_meter_is_refused() {
     let refusal =
         before(&recorder(&[(3, 60, 20)]).series(), None, &counter([(1, 9000), (2, 9100)]));
     assert_eq!(refusal, Err(Refusal::Fell { before: kwh(9100), live: kwh(60) }));
+}
+
+/// A new meter has counted in a test bench, or in another house.
+#[test]
+fn nothing_of_a_new_meter_is_written_before_the_hours_of_the_old_one() {
+    let refused = |readings: &[(i64, i64)]| {
+        let counter = counter(readings.iter().copied());
+        before(&recorder(&[(3, 5000, 20)]).series(), None, &counter).unwrap_err()
+    };
+    let (live, after) = (kwh(5000), kwh(30));
+    assert_eq!(refused(&[(1, 10), (2, 10), (9, 30)]), Refusal::OtherMeter { live, after });
+    assert_eq!(refused(&[(1, 10), (2, 10)]), Refusal::Unknown);
+}
+
+#[test]
+fn sums_that_somebody_has_raised_are_left_alone() {
+    let counter = counter([(1, 500), (2, 510), (3, 530), (4, 560)]);
+    let series = recorder(&[(3, 560, 61)]).series();
+    assert_eq!(before(&series, None, &counter), Err(Refusal::Raised));
+    let joined = recorder(&[(1, 510, 10), (3, 560, 61)]).series();
+    assert_eq!(Adjustment::at(&joined, hour(3)), Err(Refusal::Raised));
+}
+
+#[test]
+fn readings_of_another_source_only_fill_holes() {
+    let counter = counter([(2, 200), (5, 500), (6, 600)]);
+    // 3 and 4 fit; 5 is known; 1 is more than the counter showed later; 7 falls.
+    let more = [(1, 210), (3, 200), (4, 499), (5, 501), (7, 600)];
+    let more = more.map(|(number, value)| (hour(number), kwh(value)));
+    let counter = counter.with_more(more);
+    let known: Vec<_> = (0..8).map(|number| counter.at_end_of(hour(number - 1))).collect();
+    let expected = [None, None, Some(200), Some(200), Some(499), Some(500), Some(600), Some(600)];
+    assert_eq!(known, expected.map(|value| value.map(kwh)));
+    assert_eq!(counter.first(), Some(hour(1)));
+}
+
+/// In summer, the entry of a day is made at 1:00. It counts as midnight, but not in the hour before
+/// the first one of Home Assistant.
+#[test]
+fn days_are_used_before_all_hours_only() {
+    let days = [(-48, 100), (-24, 110), (0, 120), (24, 140)];
+    let days = days.map(|(number, value)| (hour(number), kwh(value)));
+    let counter = counter([(3, 125), (4, 130)]).with_days(days);
+    assert_eq!(counter.oldest(), Some(hour(-49)));
+    assert_eq!(counter.at_end_of(hour(-25)), None);
+    let plan = before(&recorder(&[(3, 130, 2)]).series(), None, &counter).unwrap();
+    let rows = plan.import.unwrap();
+    let rows: Vec<_> = rows.rows().iter().map(|row| (row.hour, row.sum)).collect();
+    let expected = [(-49, 0), (-25, 10), (-1, 20), (2, 25)];
+    assert_eq!(rows, expected.map(|(number, sum)| (hour(number), kwh(sum))));
+    assert_eq!(plan.raise, kwh(28));
+    // The entry at midnight may be of 1:00, when the row of that hour had less.
+    let plan = before(&recorder(&[(0, 119, 2)]).series(), None, &counter).unwrap();
+    let last = plan.import.unwrap().rows().last().unwrap().hour;
+    assert_eq!(last, hour(-25));
+}
+
+#[test]
+fn gaps_without_readings_are_found() {
+    let rows = [(0, 100, 0), (1, 110, 10), (4, 140, 40), (5, 140, 40), (6, 160, 60), (9, 190, 90)];
+    let series = recorder(&rows).series();
+    let found = |readings: &[i64]| {
+        let counter = counter(readings.iter().map(|number| (*number, 100 + number * 10)));
+        uncovered(&series, &counter, hour(0))
+    };
+    assert_eq!(found(&[3, 4, 6, 8, 9]), None);
+    assert_eq!(found(&[3, 4, 6, 8]), Some(hour(9)));
+    assert_eq!(found(&[3, 4, 8, 9]), Some(hour(6)));
+    assert_eq!(found(&[3, 6, 8, 9]), Some(hour(4)));
+    assert_eq!(uncovered(&series, &Counter::default(), hour(9)), None);
 }
 
 #[test]
@@ -330,6 +400,23 @@ fn an_import_is_found_among_the_rows_that_were_read_back() {
     assert!(!import.is_in(&other));
 }
 
+#[test]
+fn rows_that_were_changed_since_are_not_removed() {
+    let counter = counter([(1, 500), (2, 510), (3, 530), (4, 560)]);
+    let mut recorder = recorder(&[(3, 560, 20)]);
+    let joint = joint(&recorder, &counter).unwrap();
+    run(&mut recorder, &mut Stored::default(), &counter);
+    let changed = |at: i64, state: i64, sum: i64| {
+        let mut recorder = recorder.clone();
+        recorder.0.insert(hour(at), (kwh(state), kwh(sum)));
+        Removal::plan(&recorder.series(), &joint).unwrap_err()
+    };
+    assert_eq!(changed(1, 510, 11), Changed(hour(1)));
+    assert_eq!(changed(-1, 400, 0), Changed(hour(-1)));
+    assert_eq!(changed(3, 560, 61), Changed(hour(3)));
+    assert_eq!(changed(3, 561, 60), Changed(hour(3)));
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Unavailable,
@@ -429,7 +516,147 @@ impl Story {
     }
 }
 
+/// What an undo needs: the joint as it is noted before the import.
+fn joint(recorder: &Recorder, counter: &Counter) -> Option<Joint> {
+    let series = recorder.series();
+    let plan = before(&series, None, counter).unwrap();
+    let live = *series.rows().find(|row| row.hour == plan.first_live).unwrap();
+    let oldest = *plan.import?.rows().first()?;
+    Some(Joint { oldest: Some(oldest), live, by: plan.raise })
+}
+
+/// The days of a meter's log, from 460 days back to 72 hours before hour `live`, and the hours
+/// since.
+fn log_of(used: &[i64], live: usize) -> (Counter, Vec<(Hour, Decimal)>) {
+    let mut total = 100_000;
+    let mut at = vec![total];
+    for used in used {
+        total += used;
+        at.push(total);
+    }
+    let reading = |number: usize| (hour(index(number)), kwh(at[number]));
+    let hours = (live - 72..at.len()).map(reading);
+    let days = (0..=live).filter(|number| number % 24 == 0).map(reading);
+    let days: Vec<_> = days.collect();
+    (Counter::new(hours).with_days(days.clone()), days)
+}
+
+/// Home Assistant begins at hour `live`, and sees its second half.
+fn since(used: &[i64], live: usize) -> Recorder {
+    let mut recorder = Recorder::default();
+    let mut state: i64 = 100_000 + used.iter().take(live + 1).sum::<i64>();
+    recorder.0.insert(hour(index(live)), (kwh(state), kwh(used[live] / 2)));
+    for (number, used) in used.iter().enumerate().skip(live + 1) {
+        state += used;
+        recorder.compile(hour(index(number)), kwh(state));
+    }
+    recorder
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// 460 days and 72 hours. The run is killed anywhere in the import, before and after the
+    /// adjustment.
+    #[test]
+    fn a_long_history_is_imported_once(
+        used in proptest::collection::vec(0_i64..300, 200),
+        killed in 0_usize..540,
+        is_adjusted in any::<bool>(),
+    ) {
+        let live = 460 * 24 + 77;
+        let used: Vec<_> = used.iter().copied().cycle().take(live + 40).collect();
+        let (counter, days) = log_of(&used, live);
+        let recorded = since(&used, live);
+        let end = hour(index(live + 100));
+        let plan = before(&recorded.series_until(end), None, &counter).unwrap();
+        let import = plan.import.unwrap();
+        let joint = {
+            let oldest = import.rows().first().copied();
+            let live = *recorded.series_until(end).rows().next().unwrap();
+            Joint { oldest, live, by: plan.raise }
+        };
+        let mut recorder = recorded.clone();
+        // The first run.
+        for row in import.rows().iter().take(killed) {
+            recorder.0.insert(row.hour, (row.state, row.sum));
+        }
+        if killed >= import.rows().len() && is_adjusted {
+            let found = Adjustment::at(&recorder.series_until(end), joint.live.hour).unwrap();
+            recorder.adjust(found.unwrap());
+        }
+        // The second.
+        let again = before(&recorder.series_until(end), Some(joint.live.hour), &counter).unwrap();
+        if let Some(import) = &again.import {
+            recorder.import(import);
+        }
+        if let Some(found) = Adjustment::at(&recorder.series_until(end), joint.live.hour).unwrap() {
+            prop_assert_eq!(found.by(), joint.by);
+            recorder.adjust(found);
+        }
+        // The third has nothing to do.
+        let series = recorder.series_until(end);
+        let third = before(&series, Some(joint.live.hour), &counter).unwrap();
+        prop_assert_eq!((third.import, third.raise), (None, Decimal::ZERO));
+        prop_assert_eq!(Adjustment::at(&series, joint.live.hour), Ok(None));
+        // 457 days, then 72 hours.
+        let first: Vec<_> = recorder.0.iter().take(2).collect();
+        prop_assert_eq!(first[0].1.1, Decimal::ZERO);
+        prop_assert_eq!(first[1].1.1, days[1].1 - days[0].1);
+        let counted = |from: Hour, to: Hour| recorder.0[&to].1 - recorder.0[&from].1;
+        for (number, used) in used.iter().enumerate().skip(live - 71) {
+            let at = hour(index(number));
+            prop_assert_eq!(counted(at.previous(), at), kwh(*used));
+        }
+        // Taken back, and that is killed, too.
+        let removal = Removal::plan(&series, &joint).unwrap();
+        for hour in removal.hours().iter().take(killed) {
+            recorder.0.remove(hour);
+        }
+        let removal = Removal::plan(&recorder.series_until(end), &joint).unwrap();
+        for hour in removal.hours() {
+            recorder.0.remove(hour);
+        }
+        recorder.adjust(removal.adjustment().unwrap());
+        prop_assert_eq!(&recorder, &recorded);
+        let removal = Removal::plan(&recorder.series_until(end), &joint).unwrap();
+        prop_assert_eq!((removal.hours().len(), removal.adjustment()), (0, None));
+    }
+}
+
+proptest! {
+    /// Repairs of sums that began again are taken back, too.
+    #[test]
+    fn an_import_before_and_repairs_are_undone(story in story()) {
+        let counter = story.counter();
+        let recorded = story.recorded();
+        let mut recorder = recorded.clone();
+        let Some(joint) = joint(&recorder, &counter) else { return Ok(()) };
+        let plan = before(&recorder.series(), None, &counter).unwrap();
+        recorder.import(&plan.import.unwrap());
+        if let Some(found) = Adjustment::at(&recorder.series(), joint.live.hour).unwrap() {
+            recorder.adjust(found);
+        }
+        let mut joints = vec![joint];
+        while let Some(adjustment) = gaps(&recorder.series(), &counter).into_iter().find_map(
+            |gap| if let Gap::Repair(adjustment) = gap { Some(adjustment) } else { None },
+        ) {
+            let (live, by) = (*adjustment.first(), adjustment.by());
+            joints.push(Joint { oldest: None, live, by });
+            recorder.adjust(adjustment);
+        }
+        for joint in joints.iter().rev() {
+            let removal = Removal::plan(&recorder.series(), joint).unwrap();
+            for hour in removal.hours() {
+                recorder.0.remove(hour);
+            }
+            if let Some(adjustment) = removal.adjustment() {
+                recorder.adjust(adjustment);
+            }
+        }
+        prop_assert_eq!(recorder, recorded);
+    }
+
     #[test]
     fn every_bar_is_what_the_meter_counted(story in story()) {
         let counter = story.counter();
