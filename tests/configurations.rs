@@ -330,7 +330,7 @@ fn the_schema_never_marks_what_is_accepted() {
         ' /dev/ttyS0 '|::1|'[::1]'|broker.local|127.0.0.1:80|'[::]:8099'|heat/house|a b|json|\
         '%(message)s'|'%Y'|logs|../logs|'a#b'|''|' '|~|null|\"a\\n\"|house|a-b_C|1e5|0x1F|en|DA|de|' nl '|sv|\
         -30s|poll|' Poll'|+2m|'-1m 30s'|-0|+0.0|\
-        gaps|' Gaps'|OFF|false|http://ha.local:8123|https://ha.example/|'HTTP://[fe80::1]:8123'|\
+        gaps|' Gaps'|Full|OFF|false|http://ha.local:8123|https://ha.example/|'HTTP://[fe80::1]:8123'|\
         https://10.0.0.2|YW4gZXhhbXBsZTogMzIgYnl0ZXMgYXMgYmFzZTY0Li4=|esphome://node";
     let properties = &schema()["properties"];
     let definitions = schema()["definitions"].clone();

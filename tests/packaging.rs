@@ -231,7 +231,7 @@ fn options_that_do_not_fit_are_detected() {
         "head": { "port": "/dev/ttyUSB0", "serial_ports": "x" },
         "meters": [{ "meter": "403", "units": "imperial" }],
         "mqtt": { "port": 70000, "retain": "yes", "client": "x" },
-        "log_level": "loud", "language": "dansk", "history": "full", "poll_offset": "20",
+        "log_level": "loud", "language": "dansk", "history": "all", "poll_offset": "20",
     });
     let mut errors = Vec::new();
     misfits(schema, &options, "", &mut errors);

@@ -68,7 +68,7 @@ enum Command {
     Health(health::Arguments),
     /// Pause or resume writing the stored readings, so that you can back them up
     Backup(backup::Arguments),
-    /// Fill gaps in Home Assistant's statistics from stored readings
+    /// Fill gaps in Home Assistant's statistics, and write what the meter counted before
     Statistics(statistics::Arguments),
     /// Simulate a meter, for tests: it answers over TCP or on a simulated serial port
     Simulate(simulate::Arguments),

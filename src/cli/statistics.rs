@@ -1,6 +1,7 @@
-//! `kamstrup2mqtt statistics`: fills gaps in Home Assistant's statistics from stored readings.
+//! `kamstrup2mqtt statistics`: fills gaps in Home Assistant's statistics, and writes what was before
+//! them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -11,7 +12,7 @@ use tracing::Level;
 use super::ask::{print, waiting_for};
 use super::signals::with_signals;
 use crate::PROGRAM;
-use crate::config::{self, Config};
+use crate::config::{self, Config, HistoryUse};
 use crate::gaps::{self, Source, fill_all, filled_words, undo_all, undone_words};
 use crate::history_file;
 use history::Reader;
@@ -30,10 +31,14 @@ pub(super) struct Arguments {
     /// variables as this command
     #[arg(long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
+    /// Also write what the meter counted before the first hour of Home Assistant: hours where they are
+    /// known, days before that. `homeassistant.history: full` does the same
+    #[arg(long, conflicts_with = "undo")]
+    pub(super) full: bool,
     /// Show what would be written and what Home Assistant's sums would be, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Take back everything that was filled. These gaps are then left alone for good
+    /// Take back everything that was written. These hours are then left alone for good
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) undo: bool,
 }
@@ -41,7 +46,7 @@ pub(super) struct Arguments {
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let variables = super::environment::variables();
     let loaded = config::load(args.config.as_deref(), &variables)?;
-    let Config { publishing, meters, home_assistant, logging: log, .. } = loaded.config;
+    let Config { publishing, meters, home_assistant, history, logging: log, .. } = loaded.config;
     // A command logs only warnings, unless the level is DEBUG.
     logging::start_beside(
         PROGRAM,
@@ -61,7 +66,13 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let journal = file.with_file_name(gaps::JOURNAL);
     let zone = LocalTime::now().time_zone().clone();
-    let source = Source::new(Reader::of_file(file, zone), &meters, &publishing.id_prefix);
+    // The command `history` keeps what it reads in this folder. The program may use another one.
+    let beside = file.parent().map(Path::to_owned);
+    let own = history_file::folder(|name| variables.get(name).cloned());
+    let is_full = args.full || history == HistoryUse::Full;
+    let source = Source::new(Reader::of_file(file, zone.clone()), &meters, &publishing.id_prefix)
+        .with_logs([beside, own].into_iter().flatten(), zone)
+        .full(is_full);
     let waiting = format!(
         "Waiting for Home Assistant at {} to compile statistics. This takes up to 5 minutes.",
         access.address

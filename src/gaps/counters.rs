@@ -1,12 +1,19 @@
-//! Counters of energy and volume, as they are stored.
+//! Counters of energy and volume: as they are stored, and as the meter has logged them.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+use std::path::PathBuf;
+
 use home_assistant::{Counter, Hour};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use kmp::logger::Log;
+use kmp::message::SerialNumber;
+use kmp::register::RegisterId;
 use rust_decimal::Decimal;
 
 use crate::config::{Meter, MeterName, Parameter};
+use crate::meter_logs::{self, Entries, Kept, Logged};
 use crate::topic::Ids;
 use history::{HistoryError, MeterKey, Reader};
 
@@ -15,12 +22,16 @@ use history::{HistoryError, MeterKey, Reader};
 pub(crate) struct Source {
     reader: Reader,
     meters: Vec<OfMeter>,
+    /// Folders of the program's state, with the entries of the meter's logs.
+    logs: Vec<PathBuf>,
+    zone: TimeZone,
+    is_full: bool,
 }
 
 /// The database is the same while the program runs.
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
-        self.meters == other.meters
+        (&self.meters, &self.logs, self.is_full) == (&other.meters, &other.logs, other.is_full)
     }
 }
 
@@ -29,8 +40,8 @@ impl Eq for Source {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct OfMeter {
     key: MeterKey,
-    /// The name of a value, and the unique id of its entity.
-    values: Vec<(String, String)>,
+    /// The name of a value, its register, and the unique id of its entity.
+    values: Vec<(String, RegisterId, String)>,
 }
 
 /// What a counter showed at full hours.
@@ -40,7 +51,15 @@ pub(crate) struct Stored {
     pub(crate) unique_id: String,
     /// The unit in which it was published.
     pub(crate) unit: String,
+    /// The configured name of the meter; empty for a single meter without one.
+    pub(crate) meter: String,
+    /// Whether entries of the meter's log of days are kept.
+    pub(crate) has_days: bool,
     readings: Vec<(Hour, Decimal)>,
+    /// From the meter's log of hours.
+    hours: Vec<(Hour, Decimal)>,
+    /// From the meter's log of days.
+    days: Vec<(Hour, Decimal)>,
 }
 
 impl Source {
@@ -49,13 +68,36 @@ impl Source {
     pub(crate) fn new(reader: Reader, meters: &[Meter], id_prefix: &str) -> Self {
         let of_meter = |meter: &Meter| {
             let ids = Ids::new(id_prefix, meter.name.as_ref());
-            let value = |it: &Parameter| (it.name().to_owned(), ids.parameter(it));
+            let value = |it: &Parameter| (it.name().to_owned(), it.register(), ids.parameter(it));
             // Without a serial number: the meter that is there now. Readings of an earlier one are
             // another series.
             let key = MeterKey::new(meter.name.as_ref().map_or("", MeterName::as_str), None);
             OfMeter { key, values: meter.parameters.iter().map(value).collect() }
         };
-        Self { reader, meters: meters.iter().map(of_meter).collect() }
+        let meters = meters.iter().map(of_meter).collect();
+        Self { reader, meters, logs: Vec::new(), zone: TimeZone::UTC, is_full: false }
+    }
+
+    /// Adds the entries of the meter's logs that are kept in these folders of the program's state.
+    /// The meter is in this zone.
+    #[must_use]
+    pub(crate) fn with_logs(
+        self,
+        folders: impl IntoIterator<Item = PathBuf>,
+        zone: TimeZone,
+    ) -> Self {
+        Self { logs: folders.into_iter().collect(), zone, ..self }
+    }
+
+    /// Whether hours are written that were before Home Assistant's first one.
+    #[must_use]
+    pub(crate) fn full(self, is_full: bool) -> Self {
+        Self { is_full, ..self }
+    }
+
+    #[must_use]
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// What all counters of energy and volume showed. This waits for the disk.
@@ -67,9 +109,17 @@ impl Source {
         let snapshot = self.reader.snapshot()?;
         let mut all = Vec::new();
         for OfMeter { key, values } in &self.meters {
+            // Entries belong to a serial number.
+            let kept = |serial, log| -> Entries {
+                let kept = |folder: &PathBuf| Kept::of(Some(folder.clone()), serial, log);
+                self.logs.iter().flat_map(|folder| kept(folder).entries()).collect()
+            };
+            let serial = snapshot.serial(key.name())?.map(SerialNumber::new);
+            let [of_hours, of_days] =
+                [Log::Hour, Log::Day].map(|log| serial.map(|it| kept(it, log)).unwrap_or_default());
             for series in snapshot.series(key)? {
-                let of_it = |(name, _): &&(String, String)| *name == series.parameter;
-                let Some((_, unique_id)) = values.iter().find(of_it) else { continue };
+                let of_it = |(name, _, _): &&(String, _, _)| *name == series.parameter;
+                let Some((_, register, unique_id)) = values.iter().find(of_it) else { continue };
                 let Some(unit) = series.unit.filter(|_| series.is_counter) else { continue };
                 if size(&unit).is_none() {
                     continue;
@@ -81,9 +131,19 @@ impl Source {
                     .into_iter()
                     .filter_map(|(time, value)| Some((Hour::beginning(time)?, value)));
                 let readings: Vec<_> = readings.collect();
-                if !readings.is_empty() {
-                    all.push(Stored { unique_id: unique_id.clone(), unit, readings });
+                let in_unit = |logged: Vec<Logged>| -> Vec<_> {
+                    let value = |it: Logged| Some((it.hour, converted(it.value, it.unit, &unit)?));
+                    logged.into_iter().filter_map(value).collect()
+                };
+                let zone = &self.zone;
+                let hours = in_unit(meter_logs::hours(&of_hours, &of_days, *register, zone));
+                let days = in_unit(meter_logs::days(&of_days, *register, zone));
+                if readings.is_empty() && hours.is_empty() && days.is_empty() {
+                    continue;
                 }
+                let (unique_id, meter) = (unique_id.clone(), key.name().to_owned());
+                let has_days = !of_days.is_empty();
+                all.push(Stored { unique_id, unit, meter, has_days, readings, hours, days });
             }
         }
         Ok(all)
@@ -91,15 +151,16 @@ impl Source {
 }
 
 impl Stored {
-    /// The counter in this unit, and the hour of its first reading. `None` if a conversion would
-    /// have to be rounded.
+    /// The counter in this unit. `None` if a conversion would have to be rounded.
     #[must_use]
-    pub(crate) fn counter_in(&self, unit: &str) -> Option<(Counter, Hour)> {
-        let first = self.readings.first()?.0;
+    pub(crate) fn counter_in(&self, unit: &str) -> Option<Counter> {
         let convert =
             |(hour, value): &(Hour, Decimal)| Some((*hour, converted(*value, &self.unit, unit)?));
-        let converted: Option<Vec<_>> = self.readings.iter().map(convert).collect();
-        Some((Counter::new(converted?), first))
+        let all = |readings: &[(Hour, Decimal)]| -> Option<Vec<_>> {
+            readings.iter().map(convert).collect()
+        };
+        let counter = Counter::new(all(&self.readings)?);
+        Some(counter.with_more(all(&self.hours)?).with_days(all(&self.days)?))
     }
 }
 
@@ -194,6 +255,10 @@ mod tests {
         let energy = Stored {
             unique_id: "kamstrup_house_energy".to_owned(),
             unit: "kWh".to_owned(),
+            meter: "house".to_owned(),
+            has_days: false,
+            hours: vec![],
+            days: vec![],
             readings: vec![
                 (hour("2026-11-24T11:00:00Z"), "10.5".parse().unwrap()),
                 (hour("2026-11-24T12:00:00Z"), "11.5".parse().unwrap()),
@@ -202,8 +267,8 @@ mod tests {
         let found = stored(TimeZone::UTC);
         assert_eq!(found, [energy]);
         assert_eq!(stored(TimeZone::get("Asia/Kolkata").unwrap()), []);
-        let (_, first) = found[0].counter_in("MWh").unwrap();
-        assert_eq!(first, hour("2026-11-24T11:00:00Z"));
+        let first = found[0].counter_in("MWh").unwrap().first();
+        assert_eq!(first, Some(hour("2026-11-24T10:00:00Z")));
         assert_eq!(found[0].counter_in("m³"), None);
     }
 

@@ -162,7 +162,7 @@ fn note(board: &Board, work: Work, done: Option<Result<Done, Failed>>) {
                 report.log();
             }
             lines = report.entities.iter().flat_map(|(id, done)| of_entity(id, done)).collect();
-            said = remarks(&report);
+            said = remarks(&report, work != Work::Fill);
             Progress::Done
         }
         Some(Ok(Done::Undone(undone))) => {
@@ -198,7 +198,7 @@ fn beyond<T>(all: &mut Vec<T>) -> usize {
 fn of_entity(id: &str, done: &OfEntity) -> Vec<FilledLine> {
     match done {
         OfEntity::Filled { unit, outcome } => {
-            let imports = outcome.filled.iter();
+            let imports = outcome.imports();
             imports.filter_map(|import| line(id, import.rows(), Some(unit))).collect()
         }
         OfEntity::Unsuitable(_) | OfEntity::Inexact { .. } => Vec::new(),

@@ -1,4 +1,5 @@
-//! Fills gaps in Home Assistant's statistics with stored readings.
+//! Fills gaps in Home Assistant's statistics with stored readings and with what the meter has logged,
+//! and writes the hours before its first one.
 //!
 //! After an outage, Home Assistant lacks hours of a counter, or has hours that repeat the one
 //! before. The energy dashboard then shows all that was used in one bar. If the program has read the
@@ -16,7 +17,8 @@ mod task;
 use std::path::Path;
 
 use home_assistant::{
-    Connected, Error, JournalError, JournalFile, Metadata, Running, Token, fill, undo,
+    Connected, Error, JournalError, JournalFile, Metadata, Outcome, Running, Token, fill, prepend,
+    undo,
 };
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -103,7 +105,9 @@ async fn fill_telling(
         let of_it = |entity: &&home_assistant::Entity| entity.unique_id == stored.unique_id;
         let Some(entity) = entities.iter().find(of_it) else { continue };
         let id = entity.entity_id.clone();
-        let done = fill_one(&mut running, &id, &stored, &mut journal, is_dry).await?;
+        let is_full = source.is_full();
+        let done = fill_one(&mut running, &id, &stored, &mut journal, (is_full, is_dry)).await?;
+        report.has_no_log |= is_full && !stored.has_days;
         report.entities.push((id, done));
     }
     running.close().await;
@@ -115,19 +119,27 @@ async fn fill_one(
     entity_id: &str,
     stored: &Stored,
     journal: &mut JournalFile,
-    is_dry: bool,
+    (is_full, is_dry): (bool, bool),
 ) -> Result<OfEntity, Failed> {
     let metadata = match running.metadata(entity_id).await? {
         Ok(metadata) => metadata,
         Err(reason) => return Ok(OfEntity::Unsuitable(reason)),
     };
     let unit = metadata.unit().to_owned();
-    let Some((counter, first)) = stored.counter_in(&unit) else {
+    let Some(counter) = stored.counter_in(&unit) else {
         return Ok(OfEntity::Inexact { ours: stored.unit.clone(), theirs: unit });
     };
-    // The row before the first hour may be the start of a gap.
-    let from = first.earlier(2);
-    let outcome = fill(running, &metadata, &counter, from, journal, is_dry).await?;
+    let mut before = None;
+    if is_full {
+        before = Some(prepend(running, &metadata, &counter, journal, is_dry).await?);
+    }
+    let mut outcome = Outcome::default();
+    if let Some(first) = counter.first() {
+        // The row before the first hour may be the start of a gap.
+        let from = first.earlier(1);
+        outcome = fill(running, &metadata, &counter, from, journal, is_dry).await?;
+    }
+    outcome.before = before;
     Ok(OfEntity::Filled { unit, outcome })
 }
 
@@ -155,7 +167,9 @@ async fn undo_telling(
         let metadata: Option<Metadata> = running.metadata(&one.statistic_id).await?.ok();
         let metadata = metadata.filter(|metadata| metadata.unit() == one.unit);
         let is_changed = match metadata {
-            Some(metadata) => undo(&mut running, &metadata, &one.kept).await?.is_err(),
+            Some(metadata) => {
+                undo(&mut running, &metadata, &one.kept, &mut journal).await?.is_err()
+            }
             None => true,
         };
         if !is_changed {

@@ -4,13 +4,17 @@ use std::fmt::Write as _;
 
 use tracing::info;
 
-use home_assistant::{Import, Kept, Left, Outcome, Reason, Row, Unsuitable};
+use home_assistant::{
+    Import, Joint, Kept, Left, Outcome, Prepended, Raised, Reason, Refusal, Row, Unsuitable,
+};
 
 /// What was done, or would be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Report {
     /// By entity id.
     pub(crate) entities: Vec<(String, OfEntity)>,
+    /// Whether the hours before the first one were asked for, and no log of a meter is kept.
+    pub(crate) has_no_log: bool,
 }
 
 /// What happened to the gaps of one entity.
@@ -45,7 +49,7 @@ impl Report {
     pub(crate) fn filled(&self) -> Vec<(&str, usize)> {
         let hours = |done: &OfEntity| match done {
             OfEntity::Filled { outcome, .. } => {
-                outcome.filled.iter().map(|import| import.rows().len()).sum()
+                outcome.imports().map(|import| import.rows().len()).sum()
             }
             OfEntity::Unsuitable(_) | OfEntity::Inexact { .. } => 0,
         };
@@ -66,22 +70,39 @@ fn hours(count: usize) -> String {
     }
 }
 
+/// What is said if the hours before the first one were asked for, and no log of the meter is kept.
+const NO_LOG: &str = "No log of the meter was read yet, so only stored readings were used. Read it \
+                      with `kamstrup2mqtt history --log day` and `kamstrup2mqtt history --log \
+                      hour`, with `--meter` if there are several.\n";
+
 /// Everything that was filled, or would be.
 pub(crate) fn filled_words(report: &Report, is_dry: bool) -> String {
     let mut text = String::new();
+    if report.has_no_log {
+        text.push_str(NO_LOG);
+    }
     if report.entities.is_empty() {
         return "Home Assistant has no entity of a counter with stored readings.\n".to_owned();
     }
     for (id, done) in &report.entities {
         let before = text.len();
         if let OfEntity::Filled { unit, outcome } = done {
+            let prepended = outcome.before.iter().filter_map(|before| before.import.as_ref());
+            for import in prepended {
+                let (verb, count) =
+                    (if is_dry { "Would write" } else { "Wrote" }, import.rows().len());
+                let count = hours(count);
+                let _ =
+                    writeln!(text, "{id}: {verb} {count} before the first one of Home Assistant:");
+                rows(&mut text, import, unit);
+            }
             let verb = if is_dry { "Would fill" } else { "Filled" };
             for import in &outcome.filled {
                 let _ = writeln!(text, "{id}: {verb} {}:", hours(import.rows().len()));
                 rows(&mut text, import, unit);
             }
         }
-        for remark in remarks_of(id, done) {
+        for remark in remarks_of(id, done, is_dry) {
             let _ = writeln!(text, "{remark}");
         }
         if text.len() == before {
@@ -91,13 +112,15 @@ pub(crate) fn filled_words(report: &Report, is_dry: bool) -> String {
     text
 }
 
-/// What was left alone, and why.
-pub(super) fn remarks(report: &Report) -> Vec<String> {
-    report.entities.iter().flat_map(|(id, done)| remarks_of(id, done)).collect()
+/// What else was done or left alone, and why.
+pub(super) fn remarks(report: &Report, is_dry: bool) -> Vec<String> {
+    let no_log = report.has_no_log.then(|| NO_LOG.trim_end().to_owned());
+    let of_entities = report.entities.iter().flat_map(|(id, done)| remarks_of(id, done, is_dry));
+    no_log.into_iter().chain(of_entities).collect()
 }
 
-fn remarks_of(id: &str, done: &OfEntity) -> Vec<String> {
-    let Outcome { left, restarted, undone, .. } = match done {
+fn remarks_of(id: &str, done: &OfEntity, is_dry: bool) -> Vec<String> {
+    let (unit, outcome) = match done {
         OfEntity::Unsuitable(reason) => return vec![format!("{id}: {reason}.")],
         OfEntity::Inexact { ours, theirs } => {
             return vec![format!(
@@ -105,19 +128,48 @@ fn remarks_of(id: &str, done: &OfEntity) -> Vec<String> {
                  exactly."
             )];
         }
-        OfEntity::Filled { outcome, .. } => outcome,
+        OfEntity::Filled { unit, outcome } => (unit, outcome),
     };
-    let mut all: Vec<_> = left.iter().map(|left| format!("{id}: {}", left_words(left))).collect();
-    all.extend(restarted.iter().map(|hour| {
-        format!(
-            "{id}: Left the gap before {} alone: Home Assistant's sum begins again at 0 after it.",
-            hour.start()
-        )
-    }));
+    let Outcome { before, left, repaired, undone, .. } = outcome;
+    let mut all = before.as_ref().map(|it| before_words(it, unit, is_dry)).unwrap_or_default();
+    for raised in repaired {
+        all.push(format!("{} They began again at 0 then.", raised_words(raised, unit, is_dry)));
+        if is_dry {
+            all.push("The gap before that would be filled after it.".to_owned());
+        }
+    }
+    all.extend(left.iter().map(left_words));
     if *undone > 0 {
-        all.push(format!("{id}: Left gaps alone that an undo has brought back: {undone}."));
+        all.push(format!("Left gaps alone that an undo has brought back: {undone}."));
+    }
+    all.into_iter().map(|words| format!("{id}: {words}")).collect()
+}
+
+/// What was done before the first hour of Home Assistant, apart from the rows.
+fn before_words(before: &Prepended, unit: &str, is_dry: bool) -> Vec<String> {
+    let Prepended { import: _, raised, refused, is_undone } = before;
+    let mut all = Vec::new();
+    all.extend(raised.as_ref().map(|raised| raised_words(raised, unit, is_dry)));
+    all.extend(refused.as_ref().map(refusal_words));
+    if *is_undone {
+        all.push(
+            "Left the time before the first hour of Home Assistant alone, because it was undone."
+                .to_owned(),
+        );
     }
     all
+}
+
+/// What happened to all later sums.
+pub(super) fn raised_words(raised: &Raised, unit: &str, is_dry: bool) -> String {
+    let verb = if is_dry { "Would raise" } else { "Raised" };
+    let Raised { from, by } = raised;
+    format!("{verb} all sums from {} on by {by} {unit}.", from.start())
+}
+
+/// Why nothing was written before the first hour of Home Assistant.
+pub(super) fn refusal_words(refusal: &Refusal) -> String {
+    format!("Wrote nothing before the first hour of Home Assistant: {refusal}.")
 }
 
 fn rows(text: &mut String, import: &Import, unit: &str) {
@@ -153,6 +205,10 @@ pub(crate) fn undone_words(undone: &[Undone]) -> String {
     for Undone { entity_id, kept, is_changed } in undone {
         let since = kept.written.first().map(start).unwrap_or_default();
         let count = hours(kept.written.len());
+        if let Some(joint) = &kept.joint {
+            let _ = writeln!(text, "{entity_id}: {}", joint_words(joint, *is_changed));
+            continue;
+        }
         let _ = if *is_changed {
             writeln!(text, "{entity_id}: Left {count} from {since} alone: they have changed since.")
         } else {
@@ -160,6 +216,19 @@ pub(crate) fn undone_words(undone: &[Undone]) -> String {
         };
     }
     text
+}
+
+/// What became of an adjustment, and of the rows before it.
+pub(super) fn joint_words(joint: &Joint, is_changed: bool) -> String {
+    let live = start(&joint.live);
+    let rows =
+        joint.oldest.as_ref().map(|oldest| format!("the hours from {} to {live}", start(oldest)));
+    match (rows, is_changed) {
+        (Some(rows), true) => format!("Left {rows} alone: they have changed since."),
+        (None, true) => format!("Left the sums from {live} on alone: they have changed since."),
+        (Some(rows), false) => format!("Emptied {rows}, and lowered all later sums again."),
+        (None, false) => format!("Lowered all sums from {live} on again."),
+    }
 }
 
 #[cfg(test)]
@@ -189,7 +258,7 @@ mod tests {
                 left(Reason::TooLarge),
                 left(Reason::TooLong),
             ],
-            restarted: vec![hour(12)],
+            repaired: vec![Raised { from: hour(12), by: Decimal::from(7) }],
             undone: 1,
             ..Outcome::default()
         };
@@ -205,17 +274,17 @@ mod tests {
                 OfEntity::Filled { unit: "kWh".to_owned(), outcome: Outcome::default() },
             ),
         ];
-        let report = Report { entities };
+        let report = Report { entities, has_no_log: false };
         assert_eq!(report.filled(), []);
         let gap = "sensor.a: Left the gap from 2026-11-28T10:00:00Z to 2026-11-28T12:00:00Z alone";
         let expected = format!(
-            "{gap}: there is no reading of 2026-11-28T12:00:00Z.\n\
+            "sensor.a: Raised all sums from 2026-11-28T12:00:00Z on by 7 kWh. They began again at 0 \
+             then.\n\
+             {gap}: there is no reading of 2026-11-28T12:00:00Z.\n\
              {gap}: the counter fell, or belongs to another meter.\n\
              {gap}: Home Assistant's sums before and after do not match.\n\
              {gap}: a number is too large.\n\
              {gap}: it is too long to be filled at once.\n\
-             sensor.a: Left the gap before 2026-11-28T12:00:00Z alone: Home Assistant's sum begins \
-             again at 0 after it.\n\
              sensor.a: Left gaps alone that an undo has brought back: 1.\n\
              sensor.b: Home Assistant keeps no sum of it.\n\
              sensor.c: its statistics are in kWh. The readings in GJ cannot be converted exactly.\n\
@@ -228,7 +297,7 @@ mod tests {
     fn an_undo_says_what_it_has_restored() {
         let undone = |is_changed| Undone {
             entity_id: "sensor.a".to_owned(),
-            kept: Kept { written: vec![row(10), row(11)], replaced: vec![] },
+            kept: Kept { written: vec![row(10), row(11)], replaced: vec![], joint: None },
             is_changed,
         };
         assert_eq!(
@@ -237,5 +306,56 @@ mod tests {
              sensor.a: Left 2 hours from 2026-11-28T10:00:00Z alone: they have changed since.\n"
         );
         assert_eq!(undone_words(&[]), "There is nothing to undo.\n");
+        let joined = |oldest, is_changed| Undone {
+            entity_id: "sensor.a".to_owned(),
+            kept: Kept {
+                written: vec![],
+                replaced: vec![],
+                joint: Some(Joint { oldest, live: row(11), by: Decimal::ONE }),
+            },
+            is_changed,
+        };
+        let all = [None, Some(row(7))].map(|oldest| [false, true].map(|it| joined(oldest, it)));
+        let rows = "the hours from 2026-11-28T07:00:00Z to 2026-11-28T11:00:00Z";
+        let expected = format!(
+            "sensor.a: Lowered all sums from 2026-11-28T11:00:00Z on again.\n\
+             sensor.a: Left the sums from 2026-11-28T11:00:00Z on alone: they have changed since.\n\
+             sensor.a: Emptied {rows}, and lowered all later sums again.\n\
+             sensor.a: Left {rows} alone: they have changed since.\n"
+        );
+        assert_eq!(undone_words(all.as_flattened()), expected);
+    }
+
+    #[test]
+    fn what_was_written_before_the_first_hour_is_shown() {
+        let report = |before| Report {
+            entities: vec![(
+                "sensor.a".to_owned(),
+                OfEntity::Filled {
+                    unit: "kWh".to_owned(),
+                    outcome: Outcome { before: Some(before), ..Outcome::default() },
+                },
+            )],
+            has_no_log: true,
+        };
+        let raised = Some(Raised { from: hour(12), by: Decimal::new(3207, 1) });
+        let refused = Some(Refusal::Unknown);
+        let done = Prepended { raised, refused, ..Prepended::default() };
+        let head = "No log of the meter was read yet, so only stored readings were used. Read it \
+                    with `kamstrup2mqtt history --log day` and `kamstrup2mqtt history --log hour`, \
+                    with `--meter` if there are several.\n";
+        let expected = format!(
+            "{head}\
+             sensor.a: Would raise all sums from 2026-11-28T12:00:00Z on by 320.7 kWh.\n\
+             sensor.a: Wrote nothing before the first hour of Home Assistant: the meter was not \
+             read after the first hour of Home Assistant.\n"
+        );
+        assert_eq!(filled_words(&report(done), true), expected);
+        let undone = Prepended { is_undone: true, ..Prepended::default() };
+        let expected = format!(
+            "{head}sensor.a: Left the time before the first hour of Home Assistant alone, because \
+             it was undone.\n"
+        );
+        assert_eq!(filled_words(&report(undone), false), expected);
     }
 }

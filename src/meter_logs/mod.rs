@@ -5,6 +5,7 @@
 mod answer;
 mod desk;
 mod entry;
+mod hours;
 mod kept;
 mod request;
 pub(crate) mod words;
@@ -14,6 +15,7 @@ use kmp::register::RegisterId;
 
 pub(crate) use self::desk::{LogDesk, Tell};
 pub(crate) use self::entry::{is_since, is_stamp, name, text_of};
+pub(crate) use self::hours::{Entries, Logged, days, hours};
 pub(crate) use self::kept::Kept;
 
 /// The counters that are read, as far as the log has them. E8 and E9 give mean temperatures, which

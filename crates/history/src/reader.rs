@@ -93,6 +93,12 @@ impl Reader {
 }
 
 impl Snapshot {
+    /// The serial number of the meter of this name that was written last, if it is known.
+    pub fn serial(&self, name: &str) -> Result<Option<u32>, HistoryError> {
+        let found = self.view(|view| view.serial(name).map(Vec::from_iter))?;
+        Ok(found.first().and_then(|serial| serial.parse().ok()))
+    }
+
     /// The values of a meter, sorted by name.
     pub fn series(&self, meter: &MeterKey) -> Result<Vec<Series>, HistoryError> {
         self.view(|view| view.all_series(meter))

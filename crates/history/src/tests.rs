@@ -1310,6 +1310,20 @@ fn hours_of_another_zone_are_no_full_hours() {
 }
 
 #[test]
+fn the_serial_number_is_that_of_the_present_meter() {
+    let mut bench = Bench::in_memory();
+    let serial = |bench: &Bench| bench.reader.snapshot().unwrap().serial("house").unwrap();
+    assert_eq!(serial(&bench), None);
+    for (number, known) in
+        [(None, None), (Some(7), Some(7)), (Some(9), Some(9)), (Some(7), Some(7))]
+    {
+        let key = MeterKey::new("house", number);
+        bench.note(&key, at("2026-11-24T09:59:50Z"), &[energy("10")]);
+        assert_eq!(serial(&bench), known);
+    }
+}
+
+#[test]
 fn another_process_can_read_the_file() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("history.db");

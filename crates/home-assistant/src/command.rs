@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use statistics::Row;
+use statistics::{Hour, Row};
 
 use crate::metadata::Metadata;
 use crate::number;
@@ -34,6 +35,13 @@ pub(crate) enum Command<'a> {
     },
     #[serde(rename = "recorder/import_statistics")]
     Import { metadata: SentMetadata<'a>, stats: Vec<SentRow> },
+    #[serde(rename = "recorder/adjust_sum_statistics")]
+    Adjust {
+        statistic_id: &'a str,
+        start_time: String,
+        adjustment: Box<RawValue>,
+        adjustment_unit_of_measurement: &'a str,
+    },
 }
 
 impl Command<'_> {
@@ -46,6 +54,7 @@ impl Command<'_> {
             Self::GetMetadata { .. } => "recorder/get_statistics_metadata",
             Self::GetRows { .. } => "recorder/statistics_during_period",
             Self::Import { .. } => "recorder/import_statistics",
+            Self::Adjust { .. } => "recorder/adjust_sum_statistics",
         }
     }
 }
@@ -87,7 +96,8 @@ impl<'a> From<&'a Metadata> for SentMetadata<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct SentRow {
     start: String,
-    state: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Box<RawValue>>,
     sum: Box<RawValue>,
 }
 
@@ -96,8 +106,14 @@ impl SentRow {
     pub(crate) fn new(row: &Row) -> Option<Self> {
         Some(Self {
             start: row.hour.start().to_string(),
-            state: number::written(row.state)?,
+            state: Some(number::written(row.state)?),
             sum: number::written(row.sum)?,
         })
+    }
+
+    /// A row without a state, whose sum is 0.
+    pub(crate) fn blank(hour: Hour) -> Option<Self> {
+        let sum = number::written(Decimal::ZERO)?;
+        Some(Self { start: hour.start().to_string(), state: None, sum })
     }
 }

@@ -57,6 +57,12 @@ pub enum Error {
     /// The rows were confirmed, but did not appear.
     #[error("Home Assistant has not written the rows within {} s", .0.as_secs())]
     NotWritten(Duration),
+    /// Between the plan and the adjustment, a row has changed.
+    #[error("the sums in Home Assistant have changed meanwhile, so they were not adjusted")]
+    Moved,
+    /// The adjustment was confirmed, but did not appear.
+    #[error("Home Assistant has not adjusted the sums within {} s", .0.as_secs())]
+    NotAdjusted(Duration),
     /// Too many rows for one call.
     #[error("the gap has {0} hours, too many to be written in one call")]
     TooMany(usize),

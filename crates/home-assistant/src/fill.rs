@@ -1,42 +1,42 @@
 //! Fills the gaps of a series, and takes that back.
 
-use statistics::{Changed, Counter, Gap, Hour, Import, Left, Row, gaps};
+use statistics::{Changed, Counter, Gap, Hour, Import, Joint, Left, gaps};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::before::{Prepended, Raised, adjust, remove};
 use crate::error::Error;
 use crate::metadata::Metadata;
+use crate::notes::{Journal, Kept};
 use crate::running::Running;
-
-/// What was written into a series by one call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
-    /// The rows that were written.
-    pub written: Vec<Row>,
-    /// The rows that were there before.
-    pub replaced: Vec<Row>,
-}
-
-/// Keeps on disk what is overwritten.
-pub trait Journal {
-    /// Stores this before it is written. When it returns, it must be on the disk.
-    fn keep(&mut self, metadata: &Metadata, kept: &Kept) -> Result<(), String>;
-
-    /// Whether filling this hour was undone. Then it is left alone.
-    fn is_undone(&self, metadata: &Metadata, hour: Hour) -> bool;
-}
 
 /// What was done, or would be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// What was done before the first hour of Home Assistant, if that was asked for.
+    pub before: Option<Prepended>,
     /// The rows, gap by gap.
     pub filled: Vec<Import>,
     /// The gaps that are left alone.
     pub left: Vec<Left>,
-    /// The hours after which the sum begins again at 0, which is not repaired.
-    pub restarted: Vec<Hour>,
+    /// Where the sum began again at 0, so that it was raised. In a dry run, the gaps before it are
+    /// not planned.
+    pub repaired: Vec<Raised>,
     /// The number of gaps that are left alone because filling them was undone.
     pub undone: usize,
+    /// The first row after the newest gap with hours of which the counter is not known.
+    pub uncovered: Option<Hour>,
 }
+
+impl Outcome {
+    /// All rows that were written, or would be.
+    pub fn imports(&self) -> impl Iterator<Item = &Import> {
+        let before = self.before.iter().filter_map(|before| before.import.as_ref());
+        before.chain(&self.filled)
+    }
+}
+
+/// The most sums that are repaired in one run.
+const REPAIRS: usize = 20;
 
 /// Fills the gaps since `from`. With `is_dry`, only says what would be filled.
 pub async fn fill<S: AsyncRead + AsyncWrite + Unpin>(
@@ -47,41 +47,89 @@ pub async fn fill<S: AsyncRead + AsyncWrite + Unpin>(
     journal: &mut impl Journal,
     is_dry: bool,
 ) -> Result<Outcome, Error> {
-    let series = running.series(metadata, from).await?;
     let mut outcome = Outcome::default();
-    for gap in gaps(&series, counter) {
-        match gap {
-            Gap::Fill(import) => {
-                if import.rows().iter().any(|row| journal.is_undone(metadata, row.hour)) {
-                    outcome.undone = outcome.undone.saturating_add(1);
-                    continue;
+    for _ in 0..REPAIRS {
+        let series = running.series(metadata, from).await?;
+        outcome = Outcome {
+            filled: outcome.filled,
+            repaired: outcome.repaired,
+            uncovered: statistics::uncovered(&series, counter, from),
+            ..Outcome::default()
+        };
+        let mut is_changed = false;
+        for gap in gaps(&series, counter) {
+            match gap {
+                Gap::Leave(left) => outcome.left.push(left),
+                Gap::Fill(import) => {
+                    if import.rows().iter().any(|row| journal.is_undone(metadata, row.hour)) {
+                        outcome.undone = outcome.undone.saturating_add(1);
+                        continue;
+                    }
+                    if !is_dry {
+                        let kept = Kept {
+                            written: import.rows().to_vec(),
+                            replaced: import.replaced().to_vec(),
+                            joint: None,
+                        };
+                        journal.keep(metadata, &kept).map_err(Error::Journal)?;
+                        running.import(metadata, &import).await?;
+                    }
+                    outcome.filled.push(import);
                 }
-                if !is_dry {
-                    let kept = Kept {
-                        written: import.rows().to_vec(),
-                        replaced: import.replaced().to_vec(),
-                    };
-                    journal.keep(metadata, &kept).map_err(Error::Journal)?;
-                    running.import(metadata, &import).await?;
+                Gap::Repair(adjustment) => {
+                    let at = adjustment.from();
+                    let noted = journal.joint(metadata, at);
+                    if noted.is_some_and(|noted| noted.is_undone) {
+                        outcome.undone = outcome.undone.saturating_add(1);
+                        continue;
+                    }
+                    if is_dry {
+                        outcome.repaired.push(adjustment.into());
+                        continue;
+                    }
+                    is_changed = true;
+                    match noted {
+                        // It may be done while these rows were read.
+                        Some(noted) if noted.is_sent => {
+                            running.caught_up().await?;
+                            journal.note_sent(metadata, at, false).map_err(Error::Journal)?;
+                            break;
+                        }
+                        Some(_) => {}
+                        None => {
+                            let (live, by) = (*adjustment.first(), adjustment.by());
+                            let joint = Joint { oldest: None, live, by };
+                            journal.begin(metadata, &joint).map_err(Error::Journal)?;
+                        }
+                    }
+                    adjust(running, metadata, &adjustment, journal).await?;
+                    outcome.repaired.push(adjustment.into());
+                    // The rows have changed.
+                    break;
                 }
-                outcome.filled.push(import);
             }
-            Gap::Repair(adjustment) => outcome.restarted.push(adjustment.from()),
-            Gap::Leave(left) => outcome.left.push(left),
+        }
+        if !is_changed {
+            break;
         }
     }
     Ok(outcome)
 }
 
-/// Takes back what was written. Rows that were replaced become what they were. The other rows stay,
-/// but repeat the row before, so that all bars are what they were.
+/// Takes back what was written. Rows that were replaced become what they were. The other rows of a
+/// gap stay, but repeat the row before, so that all bars are what they were. Rows before the first
+/// hour of Home Assistant stay without a state.
 ///
 /// The result says whether somebody has changed the rows since: then nothing is written.
 pub async fn undo<S: AsyncRead + AsyncWrite + Unpin>(
     running: &mut Running<S>,
     metadata: &Metadata,
     kept: &Kept,
+    journal: &mut impl Journal,
 ) -> Result<Result<(), Changed>, Error> {
+    if let Some(joint) = &kept.joint {
+        return remove(running, metadata, joint, journal).await;
+    }
     let Some(first) = kept.written.first() else { return Ok(Ok(())) };
     let from = first.hour.earlier(PATIENCE_BEFORE);
     let series = running.series(metadata, from).await?;

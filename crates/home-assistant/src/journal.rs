@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use rust_decimal::Decimal;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
-use statistics::{Hour, Row};
+use statistics::{Hour, Joint, Row};
 use thiserror::Error;
 
-use crate::fill::{Journal, Kept};
 use crate::metadata::Metadata;
+use crate::notes::{Journal, Kept, Noted};
 
 /// The largest file. If it grows larger, the oldest entries are dropped.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -55,6 +55,49 @@ struct Entry {
     written: Vec<KeptRow>,
     replaced: Vec<KeptRow>,
     undone: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    joint: Option<KeptJoint>,
+}
+
+/// Where sums were joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptJoint {
+    /// The oldest row that is written before it, if any is.
+    oldest: Option<KeptRow>,
+    /// The first row after it, as it was.
+    live: KeptRow,
+    by: String,
+    /// Whether an adjustment was sent and was not seen yet.
+    sent: bool,
+    /// Whether it is being taken back.
+    undoing: bool,
+}
+
+impl From<&Joint> for KeptJoint {
+    fn from(joint: &Joint) -> Self {
+        let Joint { oldest, live, by } = joint;
+        let (oldest, live) = (oldest.as_ref().map(KeptRow::from), live.into());
+        Self { oldest, live, by: by.to_string(), sent: false, undoing: false }
+    }
+}
+
+impl KeptJoint {
+    fn joint(&self) -> Option<Joint> {
+        let oldest = match &self.oldest {
+            Some(oldest) => Some(oldest.row()?),
+            None => None,
+        };
+        let by = Decimal::from_str_exact(&self.by).ok()?;
+        Some(Joint { oldest, live: self.live.row()?, by })
+    }
+}
+
+impl Entry {
+    fn noted(&self) -> Option<Noted> {
+        let kept = self.joint.as_ref()?;
+        let is_undone = self.undone || kept.undoing;
+        Some(Noted { joint: kept.joint()?, is_sent: kept.sent, is_undone })
+    }
 }
 
 /// Start of the hour, state and sum.
@@ -120,7 +163,12 @@ impl JournalFile {
         let entries = self.entries.iter().enumerate().rev().filter(|(_, entry)| !entry.undone);
         let entered = |(number, entry): (usize, &Entry)| {
             let rows = |rows: &[KeptRow]| rows.iter().map(KeptRow::row).collect::<Option<_>>();
-            let kept = Kept { written: rows(&entry.written)?, replaced: rows(&entry.replaced)? };
+            let joint = match &entry.joint {
+                Some(joint) => Some(joint.joint()?),
+                None => None,
+            };
+            let (written, replaced) = (rows(&entry.written)?, rows(&entry.replaced)?);
+            let kept = Kept { written, replaced, joint };
             let Entry { statistic_id, unit, .. } = entry.clone();
             Some(Entered { number, statistic_id, unit, kept })
         };
@@ -135,13 +183,31 @@ impl JournalFile {
         self.save()
     }
 
+    /// The joint of this series at this hour.
+    fn joint_mut(&mut self, metadata: &Metadata, at: Hour) -> Option<&mut KeptJoint> {
+        let entry = self.entries.iter_mut().rev().find(|entry| {
+            entry.statistic_id == metadata.statistic_id()
+                && entry.noted().is_some_and(|noted| noted.joint.live.hour == at)
+        });
+        entry?.joint.as_mut()
+    }
+
+    /// The joints of this series, newest first.
+    fn joints(&self, metadata: &Metadata) -> impl Iterator<Item = Noted> {
+        let id = metadata.statistic_id().to_owned();
+        let entries = self.entries.iter().rev().filter(move |entry| entry.statistic_id == id);
+        entries.filter_map(Entry::noted)
+    }
+
     /// Writes the file as a whole or not at all.
     fn save(&mut self) -> Result<(), JournalError> {
         let failed =
             |error: io::Error| JournalError::File { path: self.path.clone(), reason: error };
         let mut text = serde_json::to_vec(&self.entries).map_err(|error| failed(error.into()))?;
         while text.len() > LONGEST && self.entries.len() > 1 {
-            self.entries.remove(0);
+            // A joint is needed for good: without it, the same hours would be written again.
+            let Some(oldest) = self.entries.iter().position(|it| it.joint.is_none()) else { break };
+            self.entries.remove(oldest);
             text = serde_json::to_vec(&self.entries).map_err(|error| failed(error.into()))?;
         }
         let new = self.path.with_extension("new");
@@ -194,18 +260,41 @@ fn give_to_owner(file: &File, path: &Path) {
 
 impl Journal for JournalFile {
     fn keep(&mut self, metadata: &Metadata, kept: &Kept) -> Result<(), String> {
-        let Kept { written, replaced } = kept;
+        let Kept { written, replaced, joint } = kept;
         self.entries.push(Entry {
             statistic_id: metadata.statistic_id().to_owned(),
             unit: metadata.unit().to_owned(),
             written: written.iter().map(KeptRow::from).collect(),
             replaced: replaced.iter().map(KeptRow::from).collect(),
             undone: false,
+            joint: joint.as_ref().map(KeptJoint::from),
         });
         self.save().map_err(|error| {
             self.entries.pop();
             error.to_string()
         })
+    }
+
+    fn note_sent(&mut self, metadata: &Metadata, at: Hour, is_sent: bool) -> Result<(), String> {
+        if let Some(joint) = self.joint_mut(metadata, at) {
+            joint.sent = is_sent;
+        }
+        self.save().map_err(|error| error.to_string())
+    }
+
+    fn begin_undo(&mut self, metadata: &Metadata, at: Hour) -> Result<(), String> {
+        if let Some(joint) = self.joint_mut(metadata, at) {
+            joint.undoing = true;
+        }
+        self.save().map_err(|error| error.to_string())
+    }
+
+    fn joint(&self, metadata: &Metadata, at: Hour) -> Option<Noted> {
+        self.joints(metadata).find(|noted| noted.joint.live.hour == at)
+    }
+
+    fn before(&self, metadata: &Metadata) -> Option<Noted> {
+        self.joints(metadata).find(|noted| noted.joint.oldest.is_some())
     }
 
     fn is_undone(&self, metadata: &Metadata, hour: Hour) -> bool {

@@ -18,6 +18,11 @@
 //! - The unit of the statistics is checked (`Metadata::check`), and values are read in it, also
 //!   if the user has chosen another unit for display.
 //! - Home Assistant confirms an import before it has written it. So the rows are read back.
+//! - Sums are adjusted only by an [`Adjustment`], which is computed from rows that were read. They
+//!   are read again just before. It is sent once: if nobody knows whether it arrived, the next run
+//!   computes it again (`before`).
+//!
+//! [`Adjustment`]: statistics::Adjustment
 //!
 //! `Command` has every message that can be sent. None of them deletes anything.
 //!
@@ -27,22 +32,26 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+mod before;
 mod command;
 mod connected;
 mod error;
 mod fill;
 mod journal;
 mod metadata;
+mod notes;
 mod number;
 mod running;
 mod socket;
 #[cfg(test)]
 mod tests;
 
+pub use self::before::{Prepended, Raised, prepend};
 pub use self::connected::{Connected, Server, Token};
 pub use self::error::Error;
-pub use self::fill::{Journal, Kept, Outcome, fill, undo};
+pub use self::fill::{Outcome, fill, undo};
 pub use self::journal::{Entered, JournalError, JournalFile};
 pub use self::metadata::{Metadata, Unsuitable};
+pub use self::notes::{Journal, Kept, Noted};
 pub use self::running::{Entity, Running};
-pub use statistics::{Changed, Counter, Hour, Import, Left, Reason, Row, Series};
+pub use statistics::{Changed, Counter, Hour, Import, Joint, Left, Reason, Refusal, Row, Series};

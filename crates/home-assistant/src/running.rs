@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use statistics::{Compiled, Hour, Import, Row, Series};
+use statistics::{Adjustment, Compiled, Hour, Import, Removal, Row, Series};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::command::{Command, SentRow};
@@ -32,6 +33,12 @@ const PIECE: usize = 1_000;
 
 /// How long the recorder may take to write.
 const WRITING: Duration = Duration::from_secs(60);
+
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Before this, Home Assistant had no statistics.
+const BEGINNING: &str = "2000-01-01T00:00:00Z";
 
 /// Home Assistant, running. It can be read and written.
 #[derive(Debug)]
@@ -69,23 +76,42 @@ struct ReceivedRow {
     sum: Option<Box<RawValue>>,
 }
 
+/// A row as Home Assistant has it.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    hour: Hour,
+    state: Option<Decimal>,
+    sum: Option<Decimal>,
+}
+
+impl Found {
+    /// `None` if it lacks a state or a sum.
+    fn row(&self) -> Option<Row> {
+        Some(Row { hour: self.hour, state: self.state?, sum: self.sum? })
+    }
+
+    fn is_blank(&self) -> bool {
+        self.state.is_none() && self.sum.is_some_and(|sum| sum.is_zero())
+    }
+}
+
 /// What was received is not a row of an hour.
 #[derive(Debug)]
 struct NoRow;
 
 impl ReceivedRow {
-    fn hour(&self) -> Option<Hour> {
+    fn start(&self) -> Option<Timestamp> {
         let start = number::read(&self.start)?.normalize();
         let start = i64::try_from(start).ok().filter(|_| start.scale() == 0)?;
-        Hour::beginning(Timestamp::from_millisecond(start).ok()?)
+        Timestamp::from_millisecond(start).ok()
     }
 
-    /// `None` if it lacks a state or a sum.
-    fn row(&self) -> Result<Option<Row>, NoRow> {
-        let hour = self.hour().ok_or(NoRow)?;
-        let (Some(state), Some(sum)) = (&self.state, &self.sum) else { return Ok(None) };
-        let (state, sum) = (number::read(state).ok_or(NoRow)?, number::read(sum).ok_or(NoRow)?);
-        Ok(Some(Row { hour, state, sum }))
+    fn found(&self) -> Result<Found, NoRow> {
+        let hour = self.start().and_then(Hour::beginning).ok_or(NoRow)?;
+        let number = |raw: &Option<Box<RawValue>>| {
+            raw.as_ref().map(|raw| number::read(raw).ok_or(NoRow)).transpose()
+        };
+        Ok(Found { hour, state: number(&self.state)?, sum: number(&self.sum)? })
     }
 }
 
@@ -139,15 +165,53 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
 
     /// The rows from an hour on, as far as they are compiled.
     pub async fn series(&mut self, metadata: &Metadata, from: Hour) -> Result<Series, Error> {
-        let compiled = Compiled::at(self.compilation()?.fired);
+        let compiled = self.compiled()?;
+        self.series_of(metadata, from, |hour| compiled.has(hour)).await
+    }
+
+    /// The rows from an hour on and before another one, as far as they are compiled.
+    pub(crate) async fn series_between(
+        &mut self,
+        metadata: &Metadata,
+        from: Hour,
+        end: Hour,
+    ) -> Result<Series, Error> {
+        let compiled = self.compiled()?;
+        self.series_of(metadata, from, |hour| hour < end && compiled.has(hour)).await
+    }
+
+    async fn series_of(
+        &mut self,
+        metadata: &Metadata,
+        from: Hour,
+        is_in: impl Fn(Hour) -> bool,
+    ) -> Result<Series, Error> {
         let mut rows = Vec::new();
         let mut from = from;
-        while compiled.has(from) {
+        while is_in(from) {
             let end = (0..PIECE).fold(from, |hour, _| hour.next());
-            rows.extend(self.rows(metadata, from, end).await?);
+            let found = self.rows(metadata, from, end).await?;
+            rows.extend(found.iter().filter_map(Found::row).filter(|row| is_in(row.hour)));
             from = end;
         }
-        Ok(Series::new(rows, compiled))
+        Ok(Series::new(rows, self.compiled()?))
+    }
+
+    /// The hour of the oldest row; `None` if there is none that is compiled.
+    pub(crate) async fn first_hour(&mut self, metadata: &Metadata) -> Result<Option<Hour>, Error> {
+        let compiled = self.compiled()?;
+        let command = "recorder/statistics_during_period";
+        let end = self.compilation()?.fired.to_string();
+        let months = self.received(metadata, BEGINNING.to_owned(), end, "month").await?;
+        let months: Option<Vec<_>> = months.iter().map(ReceivedRow::start).collect();
+        let months = months.ok_or(Error::Unexpected(command))?;
+        let Some(month) = months.into_iter().min() else { return Ok(None) };
+        // A month has less hours than a piece.
+        let from = Hour::with(month).previous();
+        let end = (0..PIECE).fold(from, |hour, _| hour.next());
+        let rows = self.rows(metadata, from, end).await?;
+        let hours = rows.iter().filter_map(Found::row).map(|row| row.hour);
+        Ok(hours.min().filter(|hour| compiled.has(*hour)))
     }
 
     async fn rows(
@@ -155,22 +219,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
         metadata: &Metadata,
         from: Hour,
         end: Hour,
-    ) -> Result<Vec<Row>, Error> {
+    ) -> Result<Vec<Found>, Error> {
+        let (start, end) = (from.start().to_string(), end.start().to_string());
+        let rows = self.received(metadata, start, end, "hour").await?;
+        let rows: Result<Vec<_>, NoRow> = rows.iter().map(ReceivedRow::found).collect();
+        rows.map_err(|NoRow| Error::Unexpected("recorder/statistics_during_period"))
+    }
+
+    async fn received(
+        &mut self,
+        metadata: &Metadata,
+        start_time: String,
+        end_time: String,
+        period: &'static str,
+    ) -> Result<Vec<ReceivedRow>, Error> {
         let id = metadata.statistic_id();
         let command = Command::GetRows {
             statistic_ids: [id],
-            start_time: from.start().to_string(),
-            end_time: end.start().to_string(),
-            period: "hour",
+            start_time,
+            end_time,
+            period,
             types: ["state", "sum"],
             units: BTreeMap::from([(metadata.unit_class.as_str(), metadata.unit.as_str())]),
         };
         let raw = self.socket.ask(&command).await?;
         let mut all: BTreeMap<String, Vec<ReceivedRow>> = parsed(&command, &raw)?;
-        let rows = all.remove(id).unwrap_or_default();
-        let rows: Result<Vec<_>, NoRow> = rows.iter().map(ReceivedRow::row).collect();
-        let rows = rows.map_err(|NoRow| Error::Unexpected(command.name()))?;
-        Ok(rows.into_iter().flatten().collect())
+        Ok(all.remove(id).unwrap_or_default())
+    }
+
+    fn compiled(&self) -> Result<Compiled, Error> {
+        Ok(Compiled::at(self.compilation()?.fired))
+    }
+
+    /// Waits until the recorder has compiled once more. What was sent before is then done.
+    pub(crate) async fn caught_up(&mut self) -> Result<(), Error> {
+        self.socket.next_compilation(SILENCE).await.map(|_| ())
     }
 
     fn compilation(&self) -> Result<Compilation, Error> {
@@ -207,28 +290,100 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
         metadata: &Metadata,
         import: &Import,
     ) -> Result<(), Error> {
-        let rows = import.rows();
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
-        if rows.len() > Import::MOST {
-            return Err(Error::TooMany(rows.len()));
+        let stats = import.rows().iter().map(SentRow::new).collect();
+        let hours: Vec<_> = import.rows().iter().map(|row| row.hour).collect();
+        let is_in = |found: &[Found]| {
+            let rows: Vec<_> = found.iter().filter_map(Found::row).collect();
+            import.is_in(&rows)
+        };
+        self.write(metadata, &hours, stats, is_in).await
+    }
+
+    /// Overwrites the rows of a removal, so that they make no bar, and reads them back.
+    pub(crate) async fn blank(
+        &mut self,
+        metadata: &Metadata,
+        removal: &Removal,
+    ) -> Result<(), Error> {
+        for hours in removal.hours().chunks(PIECE) {
+            let stats = hours.iter().map(|hour| SentRow::blank(*hour)).collect();
+            let is_in = |found: &[Found]| {
+                let is_blank =
+                    |hour: &Hour| found.iter().any(|it| it.hour == *hour && it.is_blank());
+                hours.iter().all(is_blank)
+            };
+            self.write(metadata, hours, stats, is_in).await?;
         }
-        self.settled().await?;
-        let stats: Option<Vec<_>> = rows.iter().map(SentRow::new).collect();
+        Ok(())
+    }
+
+    async fn write(
+        &mut self,
+        metadata: &Metadata,
+        hours: &[Hour],
+        stats: Option<Vec<SentRow>>,
+        is_in: impl Fn(&[Found]) -> bool,
+    ) -> Result<(), Error> {
+        let (Some(first), Some(last)) = (hours.first(), hours.last()) else { return Ok(()) };
+        if hours.len() > Import::MOST {
+            return Err(Error::TooMany(hours.len()));
+        }
         let stats = stats.ok_or(Error::Unexpected("recorder/import_statistics"))?;
+        self.settled().await?;
         let command = Command::Import { metadata: metadata.into(), stats };
         self.socket.ask(&command).await?;
+        let end = last.next();
+        self.until(metadata, (*first, end), is_in, Error::NotWritten(WRITING)).await
+    }
+
+    /// Adjusts sums once, and reads them back. Even without an answer, it is not repeated: the
+    /// caller computes it again from rows that are read back.
+    pub(crate) async fn adjust(
+        &mut self,
+        metadata: &Metadata,
+        adjustment: &Adjustment,
+    ) -> Result<(), Error> {
+        let hour = adjustment.from();
+        self.settled().await?;
+        let found = self.rows(metadata, hour, hour.next()).await?;
+        let rows: Vec<_> = found.iter().filter_map(Found::row).collect();
+        if !adjustment.is_due(&rows) {
+            return Err(Error::Moved);
+        }
+        let by = number::written(adjustment.by());
+        let command = Command::Adjust {
+            statistic_id: metadata.statistic_id(),
+            start_time: hour.start().to_string(),
+            adjustment: by.ok_or(Error::Unexpected("recorder/adjust_sum_statistics"))?,
+            adjustment_unit_of_measurement: metadata.unit(),
+        };
+        self.socket.ask(&command).await?;
+        let is_in = |found: &[Found]| {
+            let rows: Vec<_> = found.iter().filter_map(Found::row).collect();
+            adjustment.is_in(&rows)
+        };
+        self.until(metadata, (hour, hour.next()), is_in, Error::NotAdjusted(WRITING)).await
+    }
+
+    /// Reads rows back until they are as expected.
+    async fn until(
+        &mut self,
+        metadata: &Metadata,
+        (from, end): (Hour, Hour),
+        is_in: impl Fn(&[Found]) -> bool,
+        failed: Error,
+    ) -> Result<(), Error> {
         let mut waited = Duration::ZERO;
-        let step = Duration::from_millis(500);
         loop {
-            let found = self.rows(metadata, first.hour, last.hour.next()).await?;
-            if import.is_in(&found) {
+            let found = self.rows(metadata, from, end).await?;
+            if is_in(&found) {
                 return Ok(());
             }
             if waited >= WRITING {
-                return Err(Error::NotWritten(WRITING));
+                return Err(failed);
             }
-            self.socket.wait(step).await?;
-            waited = waited.saturating_add(step);
+            self.socket.wait(LOOK).await?;
+            waited = waited.saturating_add(LOOK);
         }
     }
 

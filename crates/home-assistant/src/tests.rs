@@ -26,13 +26,40 @@ struct Script {
     clock: Timestamp,
     /// When it fires the recorder's event, after the start.
     events: Vec<u64>,
-    /// The rows of the entity: start, and state and sum as they are in JSON.
-    rows: BTreeMap<Timestamp, (String, String)>,
+    rows: Rows,
     metadata: Value,
     /// Whether it writes what it confirms.
     writes: bool,
     /// What it answers to an import, if not success.
     refusal: Option<&'static str>,
+    /// After how many commands the connection breaks, and whether the last one is still done.
+    breaks: Option<(usize, bool)>,
+}
+
+/// The rows of the entity: start, and state and sum as they are in JSON. Clones are the same rows.
+#[derive(Debug, Clone, Default)]
+struct Rows(Arc<Mutex<BTreeMap<Timestamp, (String, String)>>>);
+
+impl Rows {
+    fn insert(&self, start: Timestamp, row: (String, String)) {
+        self.0.lock().unwrap().insert(start, row);
+    }
+
+    fn all(&self) -> BTreeMap<Timestamp, (String, String)> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// State and sum without trailing zeros.
+    fn shown(&self) -> Vec<String> {
+        let plain = |text: &str| match text.parse::<Decimal>() {
+            Ok(number) => number.normalize().to_string(),
+            Err(_) => text.to_owned(),
+        };
+        let row = |(start, (state, sum)): (Timestamp, (String, String))| {
+            format!("{} {} {}", start.strftime("%H"), plain(&state), plain(&sum))
+        };
+        self.all().into_iter().map(row).collect()
+    }
 }
 
 /// What it has received, each with the seconds since its start.
@@ -48,13 +75,15 @@ impl Script {
             states: vec!["RUNNING"],
             clock: at(clock),
             events: vec![10],
-            rows: [
-                row("08", "100.0", "10.0"),
-                row("09", "100.1", "10.1"),
-                row("12", "100.9", "10.9"),
-                row("13", "101.0", "11.0"),
-            ]
-            .into(),
+            rows: Rows(Arc::new(Mutex::new(
+                [
+                    row("08", "100.0", "10.0"),
+                    row("09", "100.1", "10.1"),
+                    row("12", "100.9", "10.9"),
+                    row("13", "101.0", "11.0"),
+                ]
+                .into(),
+            ))),
             metadata: json!([{
                 "statistic_id": ENTITY, "name": null, "source": "recorder", "has_sum": true,
                 "mean_type": 0, "has_mean": false, "unit_class": "energy",
@@ -62,7 +91,19 @@ impl Script {
             }]),
             writes: true,
             refusal: None,
+            breaks: None,
         }
+    }
+
+    /// Home Assistant has hours 11, 12 and 13 only. Before the first, it has seen 0.1.
+    fn begun(clock: &str) -> Self {
+        let script = Self::new(clock);
+        let row = |hour: &str, state: &str, sum: &str| {
+            (at(&format!("2026-11-28T{hour}:00:00Z")), (state.to_owned(), sum.to_owned()))
+        };
+        let rows =
+            [row("11", "100.7", "0.1"), row("12", "100.9", "0.3"), row("13", "101.0", "0.4")];
+        Self { rows: Rows(Arc::new(Mutex::new(rows.into()))), ..script }
     }
 
     fn start(self) -> (DuplexStream, Log) {
@@ -116,6 +157,15 @@ impl Script {
             if kind == "subscribe_events" {
                 subscription = message["id"].as_u64();
             }
+            if let Some((left, is_done)) = &mut self.breaks {
+                if *left == 0 {
+                    if *is_done {
+                        self.result(kind, &message);
+                    }
+                    return;
+                }
+                *left -= 1;
+            }
             let result = self.result(kind, &message);
             let id = &message["id"];
             let refusal = self.refusal.filter(|_| kind == "recorder/import_statistics");
@@ -154,7 +204,23 @@ impl Script {
                 }
                 "null".to_owned()
             }
+            "recorder/adjust_sum_statistics" => {
+                if self.writes {
+                    self.adjust(message);
+                }
+                "null".to_owned()
+            }
             other => panic!("{other}"),
+        }
+    }
+
+    fn adjust(&self, message: &Value) {
+        assert_eq!(message["statistic_id"], ENTITY);
+        assert_eq!(message["adjustment_unit_of_measurement"], "kWh");
+        let from = at(message["start_time"].as_str().expect("a time"));
+        let by: Decimal = message["adjustment"].to_string().parse().expect("a number");
+        for (_, (_, sum)) in self.rows.0.lock().unwrap().range_mut(from..) {
+            *sum = (sum.parse::<Decimal>().unwrap() + by).to_string();
         }
     }
 
@@ -162,8 +228,16 @@ impl Script {
         assert_eq!(message["units"], json!({"energy": "kWh"}));
         let time = |key: &str| at(message[key].as_str().expect("a time"));
         let range = time("start_time")..time("end_time");
+        if message["period"] == "month" {
+            // Those of the beginning of the month, as Home Assistant answers.
+            let month = at("2026-11-01T00:00:00Z").as_millisecond();
+            let is_empty = self.rows.all().range(range).next().is_none();
+            let rows = if is_empty { json!([]) } else { json!([{"start": month, "end": 0}]) };
+            return json!({ ENTITY: rows }).to_string();
+        }
         let rows: Vec<_> = self
             .rows
+            .all()
             .range(range)
             .map(|(start, (state, sum))| {
                 let start = start.as_millisecond();
@@ -176,9 +250,10 @@ impl Script {
         format!(r#"{{"{ENTITY}":[{}]}}"#, rows.join(","))
     }
 
-    fn import(&mut self, message: &Value) {
+    fn import(&self, message: &Value) {
         for row in message["stats"].as_array().expect("rows") {
             let start = at(row["start"].as_str().expect("a start"));
+            // The state of a row without one is null.
             self.rows.insert(start, (row["state"].to_string(), row["sum"].to_string()));
         }
     }
@@ -212,22 +287,289 @@ fn counter() -> Counter {
 #[derive(Debug, Default)]
 struct Notes {
     kept: Vec<Kept>,
+    joints: Vec<Noted>,
     undone: Vec<Hour>,
     is_full: bool,
+    /// After how many changes the disk is full.
+    most: Option<usize>,
+}
+
+impl Notes {
+    fn change(&mut self) -> Result<(), String> {
+        if let Some(most) = &mut self.most {
+            self.is_full |= *most == 0;
+            *most = most.saturating_sub(1);
+        }
+        if self.is_full { Err("no space".to_owned()) } else { Ok(()) }
+    }
+
+    fn noted(&mut self, at: Hour) -> &mut Noted {
+        self.joints.iter_mut().find(|noted| noted.joint.live.hour == at).expect("a joint")
+    }
 }
 
 impl Journal for Notes {
     fn keep(&mut self, _: &Metadata, kept: &Kept) -> Result<(), String> {
-        if self.is_full {
-            return Err("no space".to_owned());
+        self.change()?;
+        if let Some(joint) = kept.joint {
+            self.joints.push(Noted { joint, is_sent: false, is_undone: false });
         }
         self.kept.push(kept.clone());
         Ok(())
     }
 
+    fn note_sent(&mut self, _: &Metadata, at: Hour, is_sent: bool) -> Result<(), String> {
+        self.change()?;
+        self.noted(at).is_sent = is_sent;
+        Ok(())
+    }
+
+    fn begin_undo(&mut self, _: &Metadata, at: Hour) -> Result<(), String> {
+        self.change()?;
+        self.noted(at).is_undone = true;
+        Ok(())
+    }
+
+    fn joint(&self, _: &Metadata, at: Hour) -> Option<Noted> {
+        self.joints.iter().find(|noted| noted.joint.live.hour == at).copied()
+    }
+
+    fn before(&self, _: &Metadata) -> Option<Noted> {
+        self.joints.iter().find(|noted| noted.joint.oldest.is_some()).copied()
+    }
+
     fn is_undone(&self, _: &Metadata, hour: Hour) -> bool {
         self.undone.contains(&hour)
     }
+}
+
+/// Connects to a Home Assistant with these rows, and writes what was before the first hour.
+async fn prepended(
+    script: Script,
+    notes: &mut Notes,
+    is_dry: bool,
+) -> (Result<Prepended, Error>, Log) {
+    let (stream, log) = script.start();
+    let done = async {
+        let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await?;
+        let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await?;
+        let metadata = running.metadata(ENTITY).await?.expect("a counter");
+        prepend(&mut running, &metadata, &counter(), notes, is_dry).await
+    };
+    (done.await, log)
+}
+
+fn sent(log: &Log, kind: &str) -> Vec<Value> {
+    let log = log.lock().unwrap();
+    let of_kind = log.iter().map(|(_, message)| message).filter(|it| it["type"] == kind);
+    of_kind.cloned().collect()
+}
+
+const ADJUST: &str = "recorder/adjust_sum_statistics";
+
+const PREPENDED: [&str; 7] = [
+    "07 99.9 0",
+    "08 100 0.1",
+    "09 100.1 0.2",
+    "10 100.4 0.5",
+    "11 100.7 0.8",
+    "12 100.9 1",
+    "13 101 1.1",
+];
+
+#[tokio::test(start_paused = true)]
+async fn hours_before_the_first_are_written_and_joined_once() {
+    let script = Script::begun("2026-11-28T14:10:00Z");
+    let rows = script.rows.clone();
+    let before = rows.all();
+    let mut notes = Notes::default();
+    let (dry, log) = prepended(script.clone(), &mut notes, true).await;
+    let dry = dry.unwrap();
+    assert_eq!(dry.import.as_ref().unwrap().rows().len(), 4);
+    let raised = Raised { from: hour(11), by: "0.7".parse().unwrap() };
+    assert_eq!(dry.raised, Some(raised));
+    assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty() && notes.kept.is_empty());
+    assert_eq!(rows.all(), before);
+
+    let (done, log) = prepended(script.clone(), &mut notes, false).await;
+    assert_eq!(done.unwrap(), dry);
+    assert_eq!(rows.shown(), PREPENDED);
+    let [message] = sent(&log, ADJUST).try_into().unwrap();
+    let expected = json!({
+        "id": message["id"], "type": ADJUST, "statistic_id": ENTITY,
+        "start_time": "2026-11-28T11:00:00Z", "adjustment": 0.7,
+        "adjustment_unit_of_measurement": "kWh",
+    });
+    assert_eq!(message, expected);
+    assert!(!notes.joints[0].is_sent);
+
+    // A second run sends nothing.
+    let (done, log) = prepended(script.clone(), &mut notes, false).await;
+    assert_eq!(done.unwrap(), Prepended::default());
+    assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty());
+
+    // It is taken back, twice: the second time changes nothing.
+    for _ in 0..2 {
+        undone(script.clone(), &mut notes).await.unwrap().unwrap();
+        let blank = |hour: &str| format!("{hour} null 0");
+        let blanks = ["07", "08", "09", "10"].map(blank);
+        assert_eq!(rows.shown()[..4], blanks);
+        assert_eq!(rows.shown()[4..], ["11 100.7 0.1", "12 100.9 0.3", "13 101 0.4"]);
+    }
+    let (done, log) = prepended(script, &mut notes, false).await;
+    assert!(done.unwrap().is_undone);
+    assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty());
+}
+
+/// Takes back what is in the notes, newest first.
+async fn undone(script: Script, notes: &mut Notes) -> Result<Result<(), Changed>, Error> {
+    let (stream, _) = script.start();
+    let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await?;
+    let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await?;
+    let metadata = running.metadata(ENTITY).await?.expect("a counter");
+    for kept in notes.kept.clone().iter().rev() {
+        if let Err(changed) = undo(&mut running, &metadata, kept, notes).await? {
+            return Ok(Err(changed));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The connection breaks at each command, before or after it is done, and the disk is full at each
+/// change of the journal. The next run repairs it, also if it is the undo.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_killed_anywhere_is_repaired_by_the_next() {
+    let mut broken = 0;
+    for commands in 0..40 {
+        for is_done in [false, true] {
+            let mut script = Script::begun("2026-11-28T14:10:00Z");
+            script.events = vec![10, 310, 610];
+            let rows = script.rows.clone();
+            let mut notes = Notes::default();
+            let breaking = Script { breaks: Some((commands, is_done)), ..script.clone() };
+            let first = prepended(breaking.clone(), &mut notes, false).await.0;
+            broken += usize::from(first.is_err());
+            prepended(script.clone(), &mut notes, false).await.0.unwrap();
+            assert_eq!(rows.shown(), PREPENDED, "{commands} {is_done}");
+            let _ = undone(breaking, &mut notes).await;
+            undone(script, &mut notes).await.unwrap().unwrap();
+            let shown = rows.shown();
+            assert_eq!(shown[4..], ["11 100.7 0.1", "12 100.9 0.3", "13 101 0.4"], "{commands}");
+            assert!(shown[..4].iter().all(|row| row.ends_with("null 0")), "{shown:?}");
+        }
+    }
+    assert!(broken > 20, "{broken}");
+    for most in 0..3 {
+        let script = Script::begun("2026-11-28T14:10:00Z");
+        let script = Script { events: vec![10, 310, 610], ..script };
+        let rows = script.rows.clone();
+        let mut notes = Notes { most: Some(most), ..Notes::default() };
+        let first = prepended(script.clone(), &mut notes, false).await.0;
+        assert_eq!(first, Err(Error::Journal("no space".to_owned())));
+        (notes.most, notes.is_full) = (None, false);
+        prepended(script, &mut notes, false).await.0.unwrap();
+        assert_eq!(rows.shown(), PREPENDED, "{most}");
+    }
+}
+
+/// Nobody knows whether it arrived. The recorder does it late, before it compiles again.
+#[tokio::test(start_paused = true)]
+async fn an_adjustment_is_never_sent_twice() {
+    let script = Script::begun("2026-11-28T14:10:00Z");
+    let script = Script { events: vec![10, 310, 610], ..script };
+    let rows = script.rows.clone();
+    let mut notes = Notes::default();
+    prepended(script.clone(), &mut notes, false).await.0.unwrap();
+    let adjusted = rows.all();
+    // As it is before the recorder has done it.
+    for (start, sum) in [("11", "0.1"), ("12", "0.3"), ("13", "0.4")] {
+        let start = at(&format!("2026-11-28T{start}:00:00Z"));
+        rows.insert(start, (adjusted[&start].0.clone(), sum.to_owned()));
+    }
+    notes.joints[0].is_sent = true;
+    let late = rows.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(secs(200)).await;
+        *late.0.lock().unwrap() = adjusted;
+    });
+    let (done, log) = prepended(script, &mut notes, false).await;
+    assert_eq!(done.unwrap(), Prepended::default());
+    assert!(sent(&log, ADJUST).is_empty());
+    assert_eq!(rows.shown(), PREPENDED);
+    assert!(!notes.joints[0].is_sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adjustment_that_does_not_appear_is_an_error() {
+    let mut script = Script::begun("2026-11-28T14:10:00Z");
+    let mut notes = Notes::default();
+    prepended(script.clone(), &mut notes, false).await.0.unwrap();
+    for hour in ["11", "12", "13"] {
+        let start = at(&format!("2026-11-28T{hour}:00:00Z"));
+        let (state, sum) = script.rows.all()[&start].clone();
+        let sum = sum.parse::<Decimal>().unwrap() - Decimal::new(7, 1);
+        script.rows.insert(start, (state, sum.to_string()));
+    }
+    script.writes = false;
+    let (done, log) = prepended(script, &mut notes, false).await;
+    assert_eq!(done, Err(Error::NotAdjusted(secs(60))));
+    assert_eq!(sent(&log, ADJUST).len(), 1);
+    assert!(notes.joints[0].is_sent);
+}
+
+/// The sum began again at 0 after more than 10 days.
+#[tokio::test(start_paused = true)]
+async fn a_sum_that_began_again_is_raised_and_its_gap_filled() {
+    let script = Script::new("2026-11-28T14:10:00Z");
+    script.rows.insert(at("2026-11-28T12:00:00Z"), ("100.9".to_owned(), "0.0".to_owned()));
+    script.rows.insert(at("2026-11-28T13:00:00Z"), ("101.0".to_owned(), "0.1".to_owned()));
+    let rows = script.rows.clone();
+    let before = rows.shown();
+    let mut notes = Notes::default();
+    let (outcome, log) = filled(script.clone(), &mut notes, false).await;
+    let outcome = outcome.unwrap();
+    let raised = Raised { from: hour(12), by: "10.9".parse().unwrap() };
+    assert_eq!((outcome.repaired, outcome.filled.len()), (vec![raised], 1));
+    assert_eq!(sent(&log, ADJUST).len(), 1);
+    let expected =
+        ["08 100 10", "09 100.1 10.1", "10 100.4 10.4", "11 100.7 10.7", "12 100.9 10.9"];
+    assert_eq!(rows.shown()[..5], expected);
+    let (again, log) = filled(script.clone(), &mut notes, false).await;
+    assert_eq!(again.unwrap(), Outcome::default());
+    assert!(sent(&log, ADJUST).is_empty());
+    undone(script.clone(), &mut notes).await.unwrap().unwrap();
+    let shown = rows.shown();
+    assert_eq!([&shown[..2], &shown[4..]].concat(), before);
+    // It is left alone from then on: with the rows that repeat the one before, and without them.
+    notes.undone = vec![hour(10), hour(11)];
+    let (again, log) = filled(script.clone(), &mut notes, false).await;
+    let again = again.unwrap();
+    assert_eq!((again.left[0].reason, again.left.len()), (Reason::Broken, 1));
+    assert!(sent(&log, ADJUST).is_empty());
+    script.rows.0.lock().unwrap().retain(|start, _| start.strftime("%H").to_string() != "10");
+    script.rows.0.lock().unwrap().retain(|start, _| start.strftime("%H").to_string() != "11");
+    let (again, log) = filled(script, &mut notes, false).await;
+    assert_eq!(again.unwrap().undone, 1);
+    assert!(sent(&log, ADJUST).is_empty());
+}
+
+/// The new meter has never shown what the old one did.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_after_the_meter_was_exchanged() {
+    let script = Script::new("2026-11-28T14:10:00Z");
+    script.rows.insert(at("2026-11-28T12:00:00Z"), ("3.0".to_owned(), "0.0".to_owned()));
+    script.rows.insert(at("2026-11-28T13:00:00Z"), ("3.1".to_owned(), "0.1".to_owned()));
+    let (outcome, log) = filled(script, &mut Notes::default(), false).await;
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.repaired, outcome.filled), (vec![], vec![]));
+    assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty());
+
+    let script = Script::begun("2026-11-28T14:10:00Z");
+    script.rows.insert(at("2026-11-28T11:00:00Z"), ("7000.0".to_owned(), "0.1".to_owned()));
+    let mut notes = Notes::default();
+    let (done, log) = prepended(script, &mut notes, false).await;
+    assert!(matches!(done.unwrap().refused, Some(Refusal::OtherMeter { .. })));
+    assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty() && notes.kept.is_empty());
 }
 
 /// Connects, waits until it is running, and fills.
@@ -278,7 +620,7 @@ async fn a_gap_is_filled_with_exact_numbers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_run_writes_nothing() {
-    let mut script = Script::new("2026-11-28T14:10:00Z");
+    let script = Script::new("2026-11-28T14:10:00Z");
     for (start, state, sum) in [("10", "100.4", "10.4"), ("11", "100.7", "10.700000000000001")] {
         let start = at(&format!("2026-11-28T{start}:00:00Z"));
         script.rows.insert(start, (state.to_owned(), sum.to_owned()));
@@ -472,7 +814,7 @@ async fn only_counters_of_energy_and_volume_are_written() {
 
 #[tokio::test(start_paused = true)]
 async fn an_undo_writes_back_what_was_there() {
-    let mut script = Script::new("2026-11-28T14:10:00Z");
+    let script = Script::new("2026-11-28T14:10:00Z");
     let silent = at("2026-11-28T10:00:00Z");
     script.rows.insert(silent, ("100.1".to_owned(), "10.1".to_owned()));
     let (stream, log) = script.start();
@@ -481,7 +823,7 @@ async fn an_undo_writes_back_what_was_there() {
     let metadata = running.metadata(ENTITY).await.unwrap().unwrap();
     let mut notes = Notes::default();
     fill(&mut running, &metadata, &counter(), hour(0), &mut notes, false).await.unwrap();
-    undo(&mut running, &metadata, &notes.kept[0]).await.unwrap().unwrap();
+    undo(&mut running, &metadata, &notes.kept[0].clone(), &mut notes).await.unwrap().unwrap();
     let rows = running.series(&metadata, hour(0)).await.unwrap();
     let sums: Vec<_> = rows.rows().map(|row| row.sum.normalize().to_string()).collect();
     assert_eq!(sums, ["10", "10.1", "10.1", "10.1", "10.9", "11"]);
@@ -503,7 +845,7 @@ fn kept(number: u32) -> Kept {
         state: state.parse().unwrap(),
         sum: "10.10".parse().unwrap(),
     };
-    Kept { written: vec![row("100.10")], replaced: vec![row("99")] }
+    Kept { written: vec![row("100.10")], replaced: vec![row("99")], joint: None }
 }
 
 #[test]
@@ -531,6 +873,57 @@ fn what_was_overwritten_is_on_the_disk() {
 }
 
 #[test]
+fn where_sums_were_joined_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("statistics.json");
+    let row = |number: u32, sum: i64| Row {
+        hour: hour(number),
+        state: Decimal::new(1007, 1),
+        sum: Decimal::new(sum, 1),
+    };
+    let joint = Joint { oldest: Some(row(7, 0)), live: row(11, 1), by: Decimal::new(7, 1) };
+    let repair = Joint { oldest: None, live: row(13, 0), by: Decimal::new(9, 1) };
+    let mut journal = JournalFile::open(&path).unwrap();
+    journal.begin(&metadata(), &joint).unwrap();
+    journal.begin(&metadata(), &repair).unwrap();
+    journal.note_sent(&metadata(), hour(11), true).unwrap();
+    drop(journal);
+    let mut journal = JournalFile::open(&path).unwrap();
+    let noted = Noted { joint, is_sent: true, is_undone: false };
+    assert_eq!(journal.before(&metadata()), Some(noted));
+    assert_eq!(journal.joint(&metadata(), hour(13)).unwrap().joint, repair);
+    assert_eq!(journal.joint(&metadata(), hour(12)), None);
+    let other = Metadata { statistic_id: "sensor.other".to_owned(), ..metadata() };
+    assert_eq!(journal.before(&other), None);
+    // An undo that has begun is left alone by the next run, and completed by the next undo.
+    journal.begin_undo(&metadata(), hour(11)).unwrap();
+    drop(journal);
+    let journal = JournalFile::open(&path).unwrap();
+    assert!(journal.before(&metadata()).unwrap().is_undone);
+    let entered: Vec<_> = journal.to_undo().into_iter().map(|it| it.kept.joint).collect();
+    assert_eq!(entered, [Some(repair), Some(joint)]);
+}
+
+/// Without it, the next run would take imported rows for Home Assistant's own.
+#[test]
+fn a_large_journal_never_drops_where_sums_were_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("statistics.json");
+    let mut journal = JournalFile::open(&path).unwrap();
+    let joint = Joint { oldest: None, live: kept(3).written[0], by: Decimal::ONE };
+    journal.begin(&metadata(), &joint).unwrap();
+    let row = kept(4).written[0];
+    let large = Kept { written: vec![row; 20_000], replaced: vec![], joint: None };
+    for _ in 0..6 {
+        journal.keep(&metadata(), &large).unwrap();
+    }
+    drop(journal);
+    let journal = JournalFile::open(&path).unwrap();
+    assert!(journal.joint(&metadata(), hour(3)).is_some());
+    assert!(journal.to_undo().len() < 7);
+}
+
+#[test]
 fn a_journal_that_cannot_be_stored_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("statistics.json");
@@ -555,9 +948,13 @@ fn numbers_stay_decimals() {
         ("1.5E3", "1500"),
         ("-87.0", "-87"),
         ("1764547200000", "1764547200000"),
+        // What is left of 0.8 - 0.7 - 0.1.
+        ("5.551115123125783e-17", "0.0000000000000000555111512313"),
+        ("-2.7755575615628914e-17", "-0.0000000000000000277555756156"),
+        ("1e-400", "0"),
     ] {
         let raw = serde_json::value::RawValue::from_string(json.to_owned()).unwrap();
-        let value = number::read(&raw).unwrap();
+        let value = number::read(&raw).unwrap_or_else(|| panic!("{json}"));
         assert_eq!(value.normalize().to_string(), expected);
         assert_eq!(number::written(value).unwrap().get(), expected);
     }

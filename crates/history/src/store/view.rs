@@ -53,6 +53,13 @@ impl View {
         known_id(&self.connection, meter)
     }
 
+    /// The serial number of the meter of this name that was written last.
+    pub(crate) fn serial(&self, name: &str) -> Result<Option<String>, Error> {
+        let sql = "SELECT serial FROM meter WHERE name = ? AND current = 1";
+        let row = self.connection.query_row(sql, [name], |row| row.get(0));
+        Ok(row.optional()?.flatten())
+    }
+
     /// The current series of a meter, sorted by name.
     pub(crate) fn all_series(&self, meter: &MeterKey) -> Result<Vec<Series>, Error> {
         let mut statement = self.connection.prepare(
