@@ -97,6 +97,9 @@ impl Open for Port {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::Instant;
     use tokio_serial::{SerialPort, SerialStream};
 
@@ -134,6 +137,27 @@ mod tests {
         holder.set_exclusive(true).unwrap();
         let path = holder.name().unwrap();
         assert_eq!(open_error(&path).await, OpenError::Busy);
+    }
+
+    /// Some programs do not lock the device file, so only the terminal can refuse them. It refuses
+    /// no privileged process.
+    #[tokio::test]
+    async fn a_port_in_use_stays_exclusive_after_a_read() {
+        let (mut master, slave) = SerialStream::pair().unwrap();
+        let path = slave.name().unwrap();
+        // Another handle keeps the terminal open, and gives the lock of the file back.
+        let kept = File::open(&path).unwrap();
+        drop(slave);
+        let open_again = || File::open(&path).map(drop).map_err(|error| error.kind());
+        let mut stream = port(&path).open().await.unwrap();
+        let while_opened = open_again();
+        for _ in 0..3 {
+            master.write_all(b"@").await.unwrap();
+            assert_eq!(stream.read_u8().await.unwrap(), b'@');
+            assert_eq!(open_again(), while_opened);
+        }
+        assert_eq!(open_error(&path).await, OpenError::Busy);
+        drop((stream, kept));
     }
 
     #[tokio::test(start_paused = true)]

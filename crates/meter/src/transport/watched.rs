@@ -29,6 +29,9 @@ pub(crate) trait Source: Unpin {
 
     /// Gives the runtime a second handle, which the system watches until it is dropped.
     fn watch(&self) -> io::Result<Self::Handle>;
+
+    /// Restores what dropping that handle has undone.
+    fn note_unwatched(&mut self) {}
 }
 
 impl Source for StdTcpStream {
@@ -68,6 +71,12 @@ impl Source for TTYPort {
 
     fn watch(&self) -> io::Result<SerialStream> {
         Ok(SerialStream::try_from(self.try_clone_native()?)?)
+    }
+
+    /// The library ends the exclusive use of the terminal when any of its handles is dropped.
+    fn note_unwatched(&mut self) {
+        // If the device is gone, the next read reports it.
+        let _ = self.set_exclusive(true);
     }
 }
 
@@ -123,6 +132,7 @@ impl<T: Source> AsyncRead for Watched<T> {
         }
         let read = ready!(this.watch()?.poll_read(context, buffer));
         this.watch = None;
+        this.source.note_unwatched();
         Poll::Ready(read)
     }
 }
