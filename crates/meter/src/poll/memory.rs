@@ -65,7 +65,7 @@ pub(super) struct Memory {
     diagnosis: Option<Diagnosis>,
     /// The number of polls so far.
     polls: u64,
-    /// When the last poll began.
+    /// When the last poll began, or the last part of a scan.
     pub(super) begun: Option<Instant>,
     /// The last poll read nothing, so the next one must be short.
     pub(super) last_poll_failed: bool,

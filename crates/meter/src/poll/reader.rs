@@ -192,6 +192,8 @@ impl Scan {
         mut progress: impl FnMut(Progress<'_>),
     ) -> bool {
         let Self { groups, polled, under_way, attempts } = self;
+        // While it paused, polls may have made requests.
+        memory.begun = Some(Instant::now());
         while !attempts.are_spent() {
             polled.trouble = None;
             let stream = match attempts.open(plan, stop).await {

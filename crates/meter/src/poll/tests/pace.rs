@@ -106,7 +106,7 @@ async fn slow_registers_are_read_at_the_start_and_then_before_each_full_hour() {
 }
 
 /// The registers of each request for registers.
-fn requested(requests: &Mutex<Vec<Vec<u8>>>) -> Vec<Vec<RegisterId>> {
+pub(super) fn requested(requests: &Mutex<Vec<Vec<u8>>>) -> Vec<Vec<RegisterId>> {
     let mut all = Vec::new();
     for request in requests.lock().unwrap().drain(..) {
         let (mut bytes, mut request) = (Vec::new(), request.into_iter());

@@ -2,6 +2,7 @@
 
 use kmp::message::SerialNumber;
 
+use super::pace::requested;
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -69,6 +70,40 @@ async fn a_scan_ends_when_the_meter_falls_silent() {
     assert!(scanned.readings.iter().all(|reading| reading.register <= to));
     let trouble = scanned.trouble.unwrap();
     assert!(trouble.words.starts_with("The meter does not answer"), "{}", trouble.words);
+}
+
+/// Each request was taken for an earlier one that could have the same answer, so each group was
+/// requested three times.
+#[tokio::test(start_paused = true)]
+async fn a_scan_of_a_clean_line_requests_each_group_once() {
+    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    let held: BTreeSet<_> = registers.values.keys().copied().collect();
+    let behaviour = Behaviour { line: Some(Line::new(1200)), ..Behaviour::default() };
+    let usual = plan("energy", Vec::new());
+    let plan = Plan {
+        port: Wire::new(registers, behaviour),
+        port_name: usual.port_name,
+        line: usual.line,
+        registers: (57..=90).map(RegisterId::new).collect(),
+        together: Vec::new(),
+        optional: Vec::new(),
+        version: usual.version,
+        interval: usual.interval,
+        slow_interval: None,
+        runs_as: RunsAs::Program,
+    };
+    let requests = Arc::clone(&plan.port.requests);
+    let scanned = Reader::new(plan).scan(&CancellationToken::new(), |_| {}).await;
+    assert!(scanned.complete && scanned.trouble.is_none(), "{scanned:?}");
+    let mut groups = requested(&requests);
+    // An answer with fewer registers than two has no order, so it may be a late one.
+    groups.retain(|group| group.iter().filter(|register| held.contains(*register)).count() > 1);
+    for group in &mut groups {
+        group.sort_unstable();
+    }
+    let different: BTreeSet<_> = groups.iter().collect();
+    assert!(different.len() >= 2, "{groups:?}");
+    assert_eq!(groups.len(), different.len(), "{groups:?}");
 }
 
 /// A value that must be read twice is read again over the second connection.
