@@ -29,6 +29,7 @@ use kmp::value::RegisterValue;
 use tracing::info;
 
 use super::memory::AROUND;
+use super::once::MOST_APART;
 use super::order::ANCHORS;
 use super::outcome::PollError;
 use super::requests::{Group, divide};
@@ -37,9 +38,13 @@ use crate::client::{NoAnswer, Proof, RequestError, Tries};
 use crate::plausibility::ReadingQuality;
 use crate::reading::{Missing, Reading};
 
-/// How long after its start a poll makes its last request for registers. Otherwise many registers that
-/// silence the meter would delay the values that it has by minutes.
-const LONGEST_POLL: Duration = Duration::from_secs(120);
+/// How long after its start a poll begins to request further registers. Otherwise many registers that
+/// silence the meter would delay the values that it has by minutes. What follows must end before the
+/// first values are too old ([`super::once::MOST_APART`]): the tries of this request take 11 s, and
+/// doubtful values are read again.
+const LONGEST_POLL: Duration = Duration::from_secs(90);
+
+const _: () = assert!(LONGEST_POLL.as_secs() + 30 <= MOST_APART.as_secs());
 
 /// The bytes of an answer to [`GetSerialNo`], without those that are escaped.
 const SERIAL_ANSWER: usize = AROUND + 4;
