@@ -79,8 +79,8 @@ pub enum Missing {
     /// It was read, or not requested, because each answer may be a late one to an earlier request.
     #[error("its answer may belong to an earlier request; it is requested again within a minute")]
     MayBeLate,
-    /// The poll took too long, so it was not requested.
-    #[error("the poll took too long; the next one requests it")]
+    /// The poll took too long, so it was not requested. The next poll begins with it.
+    #[error("the reading took too long, so it was not requested")]
     Postponed,
     /// It was read so long before the end of the poll that it is no longer current.
     #[error("it was read too long before the end of the poll")]

@@ -53,6 +53,8 @@ pub(super) struct Memory {
     order: RequestOrder,
     /// The registers that were withheld because their answers may have been late.
     pub(super) unproven: BTreeSet<RegisterId>,
+    /// The registers that the last poll left, because it took too long.
+    pub(super) postponed: BTreeSet<RegisterId>,
     pub(super) absences: Absences,
     /// When registers that change slowly were read.
     pub(super) slow: SlowReadings,
@@ -169,6 +171,7 @@ impl Memory {
             line: LineMemory::default(),
             order: RequestOrder::new(first),
             unproven: BTreeSet::new(),
+            postponed: BTreeSet::new(),
             absences: Absences::default(),
             slow: SlowReadings::default(),
             plausibility: Plausibility::default(),

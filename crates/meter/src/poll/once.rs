@@ -159,6 +159,11 @@ impl<O: Open> Run<'_, O> {
             return None;
         }
         polled.has_answered = memory.line.has_answered;
+        memory.postponed.clear();
+        if polled.trouble.as_ref().is_none_or(|trouble| !trouble.is_silence()) {
+            let left = requests.iter().flat_map(|group| &group.registers);
+            memory.postponed.extend(left);
+        }
         polled.give_up(requests);
         let outdated = polled.take_older_than(MOST_APART, memory.suspended.total()).into_iter();
         polled.missing.extend(outdated.map(|reading| (reading.register, Missing::Outdated)));

@@ -80,14 +80,26 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
     let (failing, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|register| {
         memory.absences.has_silenced(*register) || memory.absences.is_too_long(*register)
     });
-    let alone = failing.chunks(1).map(|register| Group {
-        is_part: true,
-        is_repeated: true,
-        ..Group::whole(register)
-    });
-    let together = distribute(&wanted, memory).into_iter().map(|group| Group::whole(&group));
-    let (requests, unprovable): (Requests, Requests) =
-        together.chain(alone).partition(|group: &Group| memory.is_provable(&group.registers));
+    let mut alone: Vec<_> = failing.chunks(1).map(Group::whole).collect();
+    for group in &mut alone {
+        (group.is_part, group.is_repeated) = (true, true);
+    }
+    // After a poll that has left some, the registers that the meter is known to have are requested
+    // first, without those that may silence it. Then those follow that were left.
+    let is_left = |register: &RegisterId| memory.postponed.contains(register);
+    let is_first =
+        |register: &RegisterId| memory.postponed.is_empty() || memory.plausibility.knows(*register);
+    let (first, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_first);
+    let mut together = Vec::new();
+    for mut groups in [distribute(&first, memory), distribute(&others, memory)] {
+        groups.sort_by_key(|group| !group.iter().any(is_left));
+        together.extend(groups.iter().map(|group| Group::whole(group)));
+    }
+    alone.sort_by_key(|group| !group.registers.iter().any(is_left));
+    let (requests, unprovable): (Requests, Requests) = together
+        .into_iter()
+        .chain(alone)
+        .partition(|group: &Group| memory.is_provable(&group.registers));
     let unprovable = unprovable.into_iter().flat_map(|group| group.registers);
     polled.missing.extend(unprovable.map(|register| (register, Missing::MayBeLate)));
     requests
