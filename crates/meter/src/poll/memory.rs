@@ -251,7 +251,7 @@ impl Memory {
         }
         let mut order = self.order.next_order(registers);
         order.retain(|register| !self.may_lack(*register));
-        let proof = self.line.state.proof_of(&order, |register| self.may_lack(register));
+        let proof = self.line.state.proof_of(&order, |register| self.may_be_left_out(register));
         proof == Proof::Certain
     }
 
@@ -265,6 +265,12 @@ impl Memory {
     /// Whether an answer has left out a register.
     fn may_lack(&self, register: RegisterId) -> bool {
         self.plausibility.is_left_out(register) || self.absences.is_suspected(register)
+    }
+
+    /// Whether an answer to an earlier request may lack a register. It may have been a scan's, which
+    /// has a memory of its own.
+    fn may_be_left_out(&self, register: RegisterId) -> bool {
+        !self.plausibility.knows(register)
     }
 
     /// Forgets which meter this is.
@@ -365,7 +371,7 @@ impl Memory {
         requested: usize,
     ) -> ReadingQuality {
         let begun = self.begun.unwrap_or_else(Instant::now);
-        let proof = client.proof(begun, |register| self.may_lack(register));
+        let proof = client.proof(begun, |register| self.may_be_left_out(register));
         let quality = self.order.quality(client, answered, proof);
         if self.extent == Extent::Identity {
             return quality;

@@ -1,7 +1,10 @@
 //! Late answers, and the order of registers that reveals them.
 
+use kmp::message::GetRegister;
+
 use super::super::order::FirstOrder;
 use super::*;
+use crate::client::{Proof, Tries};
 
 /// A serial server may keep answers to earlier requests, and send them one by one over several
 /// connections. So a value that may be late is accepted only if two readings agree.
@@ -199,4 +202,39 @@ fn each_order_is_used_once() {
     assert_eq!(permutation(&four, 24), four);
     assert_ne!(permutation(&ids("1 2"), 0), permutation(&ids("1 2"), 1));
     assert_eq!(permutation(&[], 5), []);
+}
+
+/// A scan has a memory of its own, so a poll does not know what the scan has found. The scan's answer
+/// looked like that to the poll's request.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_to_a_scan_is_not_certain_for_a_poll() {
+    let (near, mut far) = duplex(1024);
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
+    let mut client = memory.line.client(Box::new(near), Line::new(1200));
+    let scanned = GetRegister::new(&[60, 61, 62, 63, 64].map(RegisterId::new)).unwrap();
+    assert!(client.request(&scanned, Tries::One, &stop).await.is_err());
+    let mut request = [0; 64];
+    assert!(far.read(&mut request).await.unwrap() > 0);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    let meter = Simulator::new(watch::channel(registers).1, Behaviour::default());
+    tokio::spawn(async move { meter.serve(far).await });
+    memory.begin_poll();
+    let polled = GetRegister::new(&ids("energy")).unwrap();
+    let answer = client.request(&polled, Tries::One, &stop).await.unwrap();
+    assert_eq!(answer.len(), 1);
+    assert_eq!(memory.quality(&client, 1, 1).proof, Proof::Open);
+}
+
+/// Its group was requested only about once a minute for as long as the value was not valid.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_certain_is_no_longer_withheld_if_its_value_is_not_valid() {
+    let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    set(&mut registers, &[(123, Unit::DATE_YYMMDD, 991_399, 0, 4)]);
+    let plan = plan("energy maxflowdate_y", vec![Opening::Meter(registers)]);
+    let (stop, mut memory) = (CancellationToken::new(), Memory::new(Version::Generic));
+    memory.unproven.extend([RegisterId::new(60), RegisterId::new(123)]);
+    let polled = poll(&plan, &mut memory, &stop).await.unwrap();
+    let [(_, Missing::NoValue(_))] = polled.missing.as_slice() else { panic!("{polled:?}") };
+    assert_eq!(memory.unproven, BTreeSet::new());
 }
