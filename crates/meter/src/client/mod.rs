@@ -46,6 +46,7 @@ pub use self::flow::Flood;
 use self::flow::Flow;
 use self::incoming::{Arrived, Incoming, Seen};
 pub use self::line_state::LineState;
+pub(crate) use self::sent::LATE;
 use self::sent::Late;
 pub use self::sent::{Lateness, Proof};
 use self::telnet::Greeting;

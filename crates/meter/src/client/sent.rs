@@ -22,9 +22,9 @@ use kmp::register::RegisterId;
 use kmp::value::RegisterValue;
 use tokio::time::Instant;
 
-/// How late an answer may be. Polls a minute apart take some seconds, so their requests may be a bit
-/// less than a minute apart.
-pub(super) const LATE: Duration = Duration::from_secs(50);
+/// How late an answer may be. Not more than a minute: polls a minute apart would take each request of
+/// the last poll for a rival.
+pub(crate) const LATE: Duration = Duration::from_secs(60);
 
 /// More requests than a line of 1200 baud carries in that time, to limit the memory.
 const KEPT: usize = 256;
@@ -404,6 +404,18 @@ mod tests {
         wait(4_000).await;
         // The second request is the only one left.
         assert_eq!(late(&mut sent, &[60, 68]), Some(Duration::from_millis(4_900)));
+    }
+
+    /// With polls 50 to 60 s apart, answers as late as that looked certain.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_has_an_answer_to_come_for_a_minute() {
+        let mut sent = SentRequests::default();
+        send(&mut sent, &request(&[60]));
+        let rivals = |sent: &SentRequests| sent.rivals(&[RegisterId::new(60)], true).count();
+        wait(59_900).await;
+        assert_eq!(rivals(&sent), 1);
+        wait(200).await;
+        assert_eq!(rivals(&sent), 0);
     }
 
     #[test]

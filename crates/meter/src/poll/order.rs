@@ -72,12 +72,9 @@ use kmp::message::GetRegister;
 use kmp::register::RegisterId;
 
 use super::absences::Absences;
-use crate::client::{Meter, Proof};
+use crate::client::{LATE, Meter, Proof};
 use crate::plausibility::{Plausibility, ReadingQuality};
 use crate::transport::Stream;
-
-/// How late an answer may be.
-const LATE: Duration = Duration::from_secs(60);
 
 /// How many times a doubtful reading is read again.
 pub(super) const CONFIRMATIONS: u32 = 2;
