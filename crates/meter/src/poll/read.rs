@@ -253,6 +253,9 @@ impl Session<'_> {
                 Some(Ok(reading)) => self.polled.accept_or_doubt(reading, quality, self.memory),
                 Some(Err(error)) => {
                     self.memory.absences.remove(register);
+                    if quality.proof == Proof::Certain {
+                        self.memory.unproven.remove(&register);
+                    }
                     self.memory.identification.unreadable(register);
                     self.polled.missing.push((register, error.into()));
                 }
