@@ -754,4 +754,4 @@ fn deadline(after: Duration) -> Instant {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

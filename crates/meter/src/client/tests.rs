@@ -12,7 +12,7 @@ use tokio::io::{DuplexStream, duplex};
 
 use super::*;
 
-const LINE: Line = Line::new(1200);
+pub(crate) const LINE: Line = Line::new(1200);
 
 fn pair() -> (Meter<DuplexStream>, DuplexStream) {
     let (near, far) = duplex(1024);
@@ -819,13 +819,13 @@ async fn paced<C: Command>(command: &C, sent: Vec<(Duration, u8)>) -> [(u32, Dur
 }
 
 /// Bytes in line speed that begin at this time.
-fn on_the_line(begin: Duration, bytes: &[u8]) -> Vec<(Duration, u8)> {
+pub(crate) fn on_the_line(begin: Duration, bytes: &[u8]) -> Vec<(Duration, u8)> {
     let at = |index: usize| begin + LINE.time_for(index + 1);
     bytes.iter().enumerate().map(|(index, byte)| (at(index), *byte)).collect()
 }
 
 /// An answer with these registers, whose values contain bytes that must be escaped.
-fn eight(registers: &[RegisterId]) -> Vec<u8> {
+pub(crate) fn eight(registers: &[RegisterId]) -> Vec<u8> {
     let value = |(index, register): (usize, &RegisterId)| {
         let mantissa = vec![0, 0x12, u8::try_from(index).unwrap(), 0x0D];
         RegisterValue::new(*register, Unit::NUMBER, SignExponent::from_byte(0x42), mantissa)

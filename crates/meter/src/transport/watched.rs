@@ -159,3 +159,199 @@ impl<T: Source> AsyncWrite for Watched<T> {
         self.get_mut().watch()?.poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::sync::{Arc, Mutex};
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use kmp::datalink::Address;
+    use kmp::message::{GetRegister, emit_request};
+    use kmp::register::RegisterId;
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, sleep, sleep_until};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::client::tests::{LINE, eight, on_the_line};
+    use crate::client::{LineState, Meter, Tries};
+
+    /// The end of a line that a program reads.
+    #[derive(Default)]
+    struct End {
+        arrived: VecDeque<u8>,
+        /// How many handles the system watches.
+        handles: u32,
+        /// How many handles were dropped without a note.
+        unnoted: u32,
+        waker: Option<Waker>,
+        /// How often the system has woken the program.
+        woken: u32,
+    }
+
+    impl End {
+        fn read(&mut self, buffer: &mut [u8]) -> usize {
+            let count = buffer.len().min(self.arrived.len());
+            buffer.iter_mut().zip(self.arrived.drain(..count)).for_each(|(to, from)| *to = from);
+            count
+        }
+
+        /// A byte arrives.
+        fn push(&mut self, byte: u8) {
+            self.arrived.push_back(byte);
+            if self.handles > 0 {
+                self.woken += 1;
+                self.waker.take().into_iter().for_each(Waker::wake);
+            }
+        }
+    }
+
+    struct Scripted(Arc<Mutex<End>>, mpsc::UnboundedSender<Vec<u8>>);
+
+    impl Source for Scripted {
+        type Handle = Handle;
+
+        fn try_read(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+            Some(self.0.lock().unwrap().read(buffer)).filter(|count| *count > 0).map(Ok)
+        }
+
+        fn try_write(&mut self, bytes: &[u8]) -> Option<io::Result<usize>> {
+            self.1.send(bytes.to_vec()).unwrap();
+            Some(Ok(bytes.len()))
+        }
+
+        fn watch(&self) -> io::Result<Handle> {
+            self.0.lock().unwrap().handles += 1;
+            Ok(Handle(Arc::clone(&self.0)))
+        }
+
+        fn note_unwatched(&mut self) {
+            self.0.lock().unwrap().unnoted = 0;
+        }
+    }
+
+    struct Handle(Arc<Mutex<End>>);
+
+    impl Drop for Handle {
+        fn drop(&mut self) {
+            let mut end = self.0.lock().unwrap();
+            end.handles -= 1;
+            end.unnoted += 1;
+        }
+    }
+
+    impl AsyncRead for Handle {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let mut end = self.0.lock().unwrap();
+            match end.read(buffer.initialize_unfilled()) {
+                0 => {
+                    end.waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+                count => {
+                    buffer.advance(count);
+                    Poll::Ready(Ok(()))
+                }
+            }
+        }
+    }
+
+    /// The source accepts everything that is written.
+    impl AsyncWrite for Handle {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+            _bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// The numbers of one request.
+    #[derive(Debug)]
+    struct Counts {
+        /// How often the system has woken the program for bytes.
+        woken: u32,
+        /// How often the task was polled.
+        polls: u32,
+        /// How many handles the system watches after the answer.
+        handles: u32,
+        /// How many of them were dropped without a note.
+        unnoted: u32,
+    }
+
+    /// The numbers of four requests, while each of these bytes arrives at its own time.
+    async fn paced(command: &GetRegister, sent: &[(Duration, u8)]) -> Vec<Counts> {
+        let end = Arc::<Mutex<End>>::default();
+        let (requests, mut requested) = mpsc::unbounded_channel();
+        let stream = Watched::new(Scripted(Arc::clone(&end), requests)).unwrap();
+        let mut meter = Meter::new(stream, LINE, LineState::default());
+        let (stop, mut counts) = (CancellationToken::new(), Vec::new());
+        for _ in 0..4 {
+            sleep(LINE.time_for(2)).await;
+            let (far, bytes) = (Arc::clone(&end), sent.to_vec());
+            let server = tokio::spawn(async move {
+                let request: Vec<u8> = requested.recv().await.unwrap();
+                assert_eq!(request.last(), Some(&0x0D));
+                let begun = Instant::now();
+                for (at, byte) in bytes {
+                    sleep_until(begun + at).await;
+                    far.lock().unwrap().push(byte);
+                }
+                requested
+            });
+            let (mut polls, before) = (0, end.lock().unwrap().woken);
+            let mut request = pin!(meter.request(command, Tries::One, &stop));
+            let answer = poll_fn(|context| {
+                polls += 1;
+                request.as_mut().poll(context)
+            });
+            assert_eq!(answer.await.unwrap().len(), command.registers().len());
+            requested = server.await.unwrap();
+            let End { woken, handles, unnoted, .. } = *end.lock().unwrap();
+            counts.push(Counts { woken: woken - before, polls, handles, unnoted });
+        }
+        counts
+    }
+
+    /// If the system watched the stream all the time, each byte would wake the program.
+    #[tokio::test(start_paused = true)]
+    async fn the_system_watches_a_stream_only_while_the_client_waits_for_bytes() {
+        let registers: Vec<_> = (60..68).map(RegisterId::new).collect();
+        let command = GetRegister::new(&registers).unwrap();
+        let request = emit_request(Address::HEAT_METER, &command);
+        for turnaround in [5, 50, 300].map(Duration::from_millis) {
+            for echo in [false, true] {
+                let begins = LINE.time_for(request.len()) + turnaround;
+                let mut sent = on_the_line(begins, &eight(&registers));
+                if echo {
+                    sent.splice(0..0, on_the_line(Duration::ZERO, &request));
+                }
+                let counts = paced(&command, &sent).await;
+                let case = format!("{turnaround:?}, echo {echo}: {counts:?}");
+                assert!(counts.iter().all(|it| (it.handles, it.unnoted) == (0, 0)), "{case}");
+                // The first request drains the line, and does not know the length of the answer.
+                let later = counts.iter().skip(1);
+                assert!(later.clone().all(|it| it.woken <= 8), "{case}");
+                // The first poll is no wake-up.
+                assert!(later.clone().all(|it| it.polls <= 9), "{case}");
+            }
+        }
+    }
+}
