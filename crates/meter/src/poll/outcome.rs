@@ -103,6 +103,8 @@ pub(super) struct Polled {
 pub(super) struct LineFindings {
     /// The registers of a request that failed although the meter was awake.
     pub(super) failed_whole: Option<Vec<RegisterId>>,
+    /// Whether the log says that a register is being looked for that silences the meter.
+    pub(super) is_search_logged: bool,
     /// The answers that arrived too late.
     pub(super) lateness: Lateness,
     /// Whether the serial server has sent telnet commands.

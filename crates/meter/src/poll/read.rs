@@ -285,10 +285,11 @@ impl Session<'_> {
         let is_silent = matches!(heard, NoAnswer::Nothing | NoAnswer::OwnEcho);
         if group.registers.len() > 1 {
             // Noise and late answers say nothing about a register.
-            if is_silent && !group.is_part && !self.memory.scan_mode {
+            let is_search = is_silent && !group.is_part && !self.memory.scan_mode;
+            if is_search && !std::mem::replace(&mut self.polled.line.is_search_logged, true) {
                 info!(
                     "The meter answers, but not if it is asked for all of these values together. Looking \
-                     for the value that makes it silent, which takes up to a minute."
+                     for the values that make it silent, which may take some minutes."
                 );
             }
             let [first, second] = group.halves();

@@ -170,13 +170,28 @@ async fn a_register_that_silences_the_meter_is_reported_once() {
         searches.collect::<Vec<_>>(),
         [
             "INFO The meter answers, but not if it is asked for all of these values together. Looking for \
-          the value that makes it silent, which takes up to a minute."
+          the values that make it silent, which may take some minutes."
         ]
     );
     let warnings: Vec<_> = log.lines().filter(|line| line.starts_with(" WARN")).collect();
     let expected = " WARN `power` (register 80) is not published: this meter does not have it, and \
                     does not answer when asked for it.";
     assert_eq!(warnings, [expected], "{log}");
+}
+
+/// Each group of a poll may have such a register.
+#[tokio::test(start_paused = true)]
+async fn a_poll_reports_once_that_it_looks_for_registers_that_silence_the_meter() {
+    let names = all_names();
+    let mut registers = Registers::example(EnergyUnit::KilowattHour, 0);
+    registers.silencing.extend(ids(&names).into_iter().skip(20).take(2));
+    let (captured, _logging) = logging::capture::lines();
+    let (_, polled) = polls(&names, vec![Opening::Meter(registers)]).await;
+    let silences = polled[0].missing.iter().filter(|(_, why)| *why == Missing::Silences);
+    assert_eq!(silences.count(), 2, "{:?}", polled[0].missing);
+    let lines = captured.take();
+    let searches = lines.iter().filter(|line| line.contains("Looking for"));
+    assert_eq!(searches.count(), 1, "{lines:?}");
 }
 
 /// Damaged answers say nothing about a register.
