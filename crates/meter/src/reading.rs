@@ -77,9 +77,12 @@ pub enum Missing {
     #[error("it was read several times, and no two readings agree")]
     Doubtful,
     /// It was read, or not requested, because each answer may be a late one to an earlier request.
-    #[error("its answer may belong to an earlier request; it is requested again within a minute")]
+    #[error(
+        "its answer may belong to an earlier request; it is requested again when no earlier answer \
+         can arrive"
+    )]
     MayBeLate,
-    /// The poll took too long, so it was not requested. The next poll begins with it.
+    /// The poll took too long, so it was not requested. The next poll requests it early.
     #[error("the reading took too long, so it was not requested")]
     Postponed,
     /// It was read so long before the end of the poll that it is no longer current.

@@ -368,8 +368,8 @@ impl Journal {
         }
         let late = PollError::Meter(NoAnswer::OtherOrder);
         let text = format!(
-            "Answers of the meter on {} may belong to earlier requests, and the line carries too few \
-             values at once to be certain. So such a value may be requested only once a minute. {} \
+            "Answers of the meter on {} may belong to earlier requests, and the order of their values \
+             does not show to which ones. So such a value may be requested only every minute or two. {} \
              kamstrup2mqtt warns of this only once.",
             self.port,
             late.hint(&self.hint_context(models)),

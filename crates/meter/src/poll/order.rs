@@ -43,7 +43,7 @@
 //!
 //! A register that was withheld is not requested until none of its earlier answers can arrive
 //! ([`super::requests`]). Then its answer is certain. So a meter that was reset is read again within
-//! a minute.
+//! two minutes, or in the next poll if that is later.
 //!
 //! # What is not detected
 //!

@@ -12,11 +12,14 @@
 //! A register is not requested for a while ([`super::absences`]) after it has silenced the meter in
 //! two polls. The same applies after two polls in which the meter has left it out of answers with
 //! other registers. An answer without any registers does not show that a register is missing. If
-//! all registers of a poll were left out of earlier answers, they are requested nevertheless, so
-//! that every poll requests something.
+//! all registers of a poll were left out of earlier answers, they are requested nevertheless. So a
+//! poll requests nothing only if each answer may be a late one to an earlier request
+//! ([`super::requests`]).
 //!
-//! A poll makes no such requests after [`LONGEST_POLL`]. The next poll continues with the registers
-//! that are left.
+//! [`Session::read_all`] begins no request after [`LONGEST_POLL`]. Only the requests of other steps
+//! may follow: those that read doubtful values again, recognize or identify the meter, or try a
+//! longer answer. The next poll requests the registers that are left directly after those that the
+//! meter is known to have.
 //!
 //! If the line cuts the answer, the registers are requested in groups whose answers it carries
 //! ([`super::capacity`]). Before that, at least one answer must have arrived whole.
@@ -44,7 +47,7 @@ use crate::reading::{Missing, Reading};
 /// doubtful values are read again.
 const LONGEST_POLL: Duration = Duration::from_secs(90);
 
-const _: () = assert!(LONGEST_POLL.as_secs() + 30 <= MOST_APART.as_secs());
+const _: () = assert!(MOST_APART.saturating_sub(LONGEST_POLL).as_secs() >= 30);
 
 /// The bytes of an answer to [`GetSerialNo`], without those that are escaped.
 const SERIAL_ANSWER: usize = AROUND + 4;

@@ -49,7 +49,7 @@ pub(super) fn of_poll(registers: &[RegisterId], polled: &mut Polled, memory: &Me
     let absent = |register: &RegisterId| memory.absences.reason(*register).cloned();
     let mut wanted: Vec<RegisterId> =
         registers.iter().copied().filter(|register| absent(register).is_none()).collect();
-    // Each poll requests something, because the meter may have these registers after all.
+    // The meter may have these registers after all.
     if wanted.is_empty() {
         let left_out = |register: &RegisterId| {
             matches!(absent(register), Some(Missing::LeftOut | Missing::TooLong))

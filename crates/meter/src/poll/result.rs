@@ -38,7 +38,7 @@ pub struct PollResult {
     pub took: Duration,
     /// The traffic on the line since the previous poll, including this one.
     pub traffic: Traffic,
-    /// What of it was before this poll: that of the placement aid and of scans.
+    /// What of it was before this poll: that of the placement aid, of scans and of readings of logs.
     pub before: Traffic,
 }
 
