@@ -40,21 +40,19 @@ pub(crate) struct Undone {
 impl Report {
     /// Logs what was filled.
     pub(super) fn log(&self) {
-        for (id, hours) in self.filled() {
-            info!("Filled {hours} h of {id} in Home Assistant's statistics.");
-        }
-    }
-
-    /// The number of hours that were filled, and the entities that they belong to.
-    pub(crate) fn filled(&self) -> Vec<(&str, usize)> {
-        let hours = |done: &OfEntity| match done {
-            OfEntity::Filled { outcome, .. } => {
-                outcome.imports().map(|import| import.rows().len()).sum()
+        for (id, done) in &self.entities {
+            let OfEntity::Filled { outcome, .. } = done else { continue };
+            let before = outcome.before.as_ref().and_then(|before| before.import.as_ref());
+            if let Some(rows) = before.map(|import| import.rows().len()) {
+                info!(
+                    "Wrote {rows} hours and days of {id} before the first hour of Home Assistant."
+                );
             }
-            OfEntity::Unsuitable(_) | OfEntity::Inexact { .. } => 0,
-        };
-        let all = self.entities.iter().map(|(id, done)| (id.as_str(), hours(done)));
-        all.filter(|(_, hours)| *hours > 0).collect()
+            let hours: usize = outcome.filled.iter().map(|import| import.rows().len()).sum();
+            if hours > 0 {
+                info!("Filled {hours} h of {id} in Home Assistant's statistics.");
+            }
+        }
     }
 }
 
@@ -275,7 +273,6 @@ mod tests {
             ),
         ];
         let report = Report { entities, has_no_log: false };
-        assert_eq!(report.filled(), []);
         let gap = "sensor.a: Left the gap from 2026-11-28T10:00:00Z to 2026-11-28T12:00:00Z alone";
         let expected = format!(
             "sensor.a: Raised all sums from 2026-11-28T12:00:00Z on by 7 kWh. They began again at 0 \

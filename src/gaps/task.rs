@@ -64,6 +64,8 @@ async fn forever(repeating: &Repeating) {
                 debug!("Looked for gaps in Home Assistant's statistics: {report:?}.");
             }
             Err(error) => {
+                // A gap may grow old before this ends.
+                back = FIRST;
                 let words = error.to_string();
                 let is_new = problems.is_new(Some(words.clone()));
                 if error.is_away() {

@@ -261,14 +261,19 @@ fn give_to_owner(file: &File, path: &Path) {
 impl Journal for JournalFile {
     fn keep(&mut self, metadata: &Metadata, kept: &Kept) -> Result<(), String> {
         let Kept { written, replaced, joint } = kept;
-        self.entries.push(Entry {
+        let entry = Entry {
             statistic_id: metadata.statistic_id().to_owned(),
             unit: metadata.unit().to_owned(),
             written: written.iter().map(KeptRow::from).collect(),
             replaced: replaced.iter().map(KeptRow::from).collect(),
             undone: false,
             joint: joint.as_ref().map(KeptJoint::from),
-        });
+        };
+        // An import that Home Assistant has refused is tried again each hour.
+        if self.entries.contains(&entry) {
+            return Ok(());
+        }
+        self.entries.push(entry);
         self.save().map_err(|error| {
             self.entries.pop();
             error.to_string()

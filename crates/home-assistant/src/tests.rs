@@ -268,7 +268,8 @@ fn secs(seconds: u64) -> Duration {
 }
 
 fn hour(number: u32) -> Hour {
-    Hour::beginning(at(&format!("2026-11-28T{number:02}:00:00Z"))).expect("an hour")
+    let hours = SignedDuration::from_hours(number.into());
+    Hour::beginning(at("2026-11-28T00:00:00Z") + hours).expect("an hour")
 }
 
 fn server() -> Server {
@@ -282,6 +283,12 @@ fn counter() -> Counter {
         (hour(u32::try_from(number).unwrap() + 8), text.parse::<Decimal>().unwrap())
     };
     Counter::new(values.iter().enumerate().map(value))
+}
+
+/// The same, and some readings of the next day.
+fn counter_of_two_days() -> Counter {
+    let values = [(9, "100.0"), (10, "100.1"), (11, "100.4"), (36, "101.9"), (37, "102.0")];
+    Counter::new(values.map(|(number, text)| (hour(number), text.parse().unwrap())))
 }
 
 #[derive(Debug, Default)]
@@ -423,9 +430,10 @@ async fn hours_before_the_first_are_written_and_joined_once() {
 
 /// Takes back what is in the notes, newest first.
 async fn undone(script: Script, notes: &mut Notes) -> Result<Result<(), Changed>, Error> {
+    let now = script.clock + SignedDuration::from_secs(10);
     let (stream, _) = script.start();
     let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await?;
-    let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await?;
+    let mut running = connected.running(move || now).await?;
     let metadata = running.metadata(ENTITY).await?.expect("a counter");
     for kept in notes.kept.clone().iter().rev() {
         if let Err(changed) = undo(&mut running, &metadata, kept, notes).await? {
@@ -520,35 +528,37 @@ async fn an_adjustment_that_does_not_appear_is_an_error() {
 /// The sum began again at 0 after more than 10 days.
 #[tokio::test(start_paused = true)]
 async fn a_sum_that_began_again_is_raised_and_its_gap_filled() {
-    let script = Script::new("2026-11-28T14:10:00Z");
-    script.rows.insert(at("2026-11-28T12:00:00Z"), ("100.9".to_owned(), "0.0".to_owned()));
-    script.rows.insert(at("2026-11-28T13:00:00Z"), ("101.0".to_owned(), "0.1".to_owned()));
+    let script = Script::new("2026-11-29T14:10:00Z");
+    let gap = at("2026-11-28T10:00:00Z")..at("2026-11-29T12:00:00Z");
+    script.rows.0.lock().unwrap().retain(|start, _| *start < gap.start);
+    script.rows.insert(gap.end, ("102.0".to_owned(), "0.0".to_owned()));
+    script.rows.insert(at("2026-11-29T13:00:00Z"), ("102.1".to_owned(), "0.1".to_owned()));
     let rows = script.rows.clone();
     let before = rows.shown();
     let mut notes = Notes::default();
-    let (outcome, log) = filled(script.clone(), &mut notes, false).await;
+    let (outcome, log) =
+        filled_from(&counter_of_two_days(), script.clone(), &mut notes, false).await;
     let outcome = outcome.unwrap();
-    let raised = Raised { from: hour(12), by: "10.9".parse().unwrap() };
+    let raised = Raised { from: hour(36), by: "12".parse().unwrap() };
     assert_eq!((outcome.repaired, outcome.filled.len()), (vec![raised], 1));
     assert_eq!(sent(&log, ADJUST).len(), 1);
-    let expected =
-        ["08 100 10", "09 100.1 10.1", "10 100.4 10.4", "11 100.7 10.7", "12 100.9 10.9"];
+    let expected = ["08 100 10", "09 100.1 10.1", "10 100.4 10.4", "11 101.9 11.9", "12 102 12"];
     assert_eq!(rows.shown()[..5], expected);
-    let (again, log) = filled(script.clone(), &mut notes, false).await;
-    assert_eq!(again.unwrap(), Outcome::default());
+    let (again, log) = filled_from(&counter_of_two_days(), script.clone(), &mut notes, false).await;
+    let again = again.unwrap();
+    assert_eq!((again.filled, again.left, again.repaired), (vec![], vec![], vec![]));
     assert!(sent(&log, ADJUST).is_empty());
     undone(script.clone(), &mut notes).await.unwrap().unwrap();
     let shown = rows.shown();
     assert_eq!([&shown[..2], &shown[4..]].concat(), before);
     // It is left alone from then on: with the rows that repeat the one before, and without them.
     notes.undone = vec![hour(10), hour(11)];
-    let (again, log) = filled(script.clone(), &mut notes, false).await;
+    let (again, log) = filled_from(&counter_of_two_days(), script.clone(), &mut notes, false).await;
     let again = again.unwrap();
-    assert_eq!((again.left[0].reason, again.left.len()), (Reason::Broken, 1));
+    assert_eq!((again.filled, again.repaired), (vec![], vec![]));
     assert!(sent(&log, ADJUST).is_empty());
-    script.rows.0.lock().unwrap().retain(|start, _| start.strftime("%H").to_string() != "10");
-    script.rows.0.lock().unwrap().retain(|start, _| start.strftime("%H").to_string() != "11");
-    let (again, log) = filled(script, &mut notes, false).await;
+    script.rows.0.lock().unwrap().retain(|start, _| !gap.contains(start));
+    let (again, log) = filled_from(&counter_of_two_days(), script, &mut notes, false).await;
     assert_eq!(again.unwrap().undone, 1);
     assert!(sent(&log, ADJUST).is_empty());
 }
@@ -574,6 +584,15 @@ async fn nothing_is_written_after_the_meter_was_exchanged() {
 
 /// Connects, waits until it is running, and fills.
 async fn filled(script: Script, notes: &mut Notes, is_dry: bool) -> (Result<Outcome, Error>, Log) {
+    filled_from(&counter(), script, notes, is_dry).await
+}
+
+async fn filled_from(
+    counter: &Counter,
+    script: Script,
+    notes: &mut Notes,
+    is_dry: bool,
+) -> (Result<Outcome, Error>, Log) {
     let clock = script.clock;
     let (stream, log) = script.start();
     let start = Instant::now();
@@ -582,7 +601,7 @@ async fn filled(script: Script, notes: &mut Notes, is_dry: bool) -> (Result<Outc
         let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await?;
         let mut running = connected.running(now).await?;
         let metadata = running.metadata(ENTITY).await?.expect("a counter");
-        fill(&mut running, &metadata, &counter(), hour(0), notes, is_dry).await
+        fill(&mut running, &metadata, counter, hour(0), notes, is_dry).await
     };
     (outcome.await, log)
 }
@@ -854,6 +873,8 @@ fn what_was_overwritten_is_on_the_disk() {
     let path = folder.path().join("statistics.json");
     let mut journal = JournalFile::open(&path).unwrap();
     journal.keep(&metadata(), &kept(3)).unwrap();
+    // As after an import that was refused, and is tried again.
+    journal.keep(&metadata(), &kept(4)).unwrap();
     journal.keep(&metadata(), &kept(4)).unwrap();
     assert!(matches!(JournalFile::open(&path), Err(JournalError::InUse)));
     drop(journal);

@@ -44,6 +44,9 @@ pub enum Reason {
     TooLong,
 }
 
+/// The shortest time, in hours, for which Home Assistant can keep states (`purge_keep_days: 1`).
+const SHORTEST_PURGE: usize = 24;
+
 /// Finds the gaps between the first and the last row, oldest first. A gap without an hour whose
 /// counter is known is left out.
 #[must_use]
@@ -142,7 +145,7 @@ impl Run<'_> {
             return Some(self.leave(Reason::TooLarge));
         };
         if !same(shift, after) {
-            return Some(self.repair(series, counter));
+            return Some(self.repair(counter));
         }
         if !is_gap {
             return None;
@@ -192,20 +195,28 @@ impl Run<'_> {
     }
 
     /// The sum restarts if the entity was unavailable for longer than Home Assistant keeps states.
-    /// If the meter was exchanged, it restarts too: then nothing is changed.
-    fn repair(&self, series: &Series, counter: &Counter) -> Gap {
-        let is_one_counter = counter.reaches_back_to(self.before.hour) && fits(counter, self.after);
-        let was_unavailable = series.row(self.after.hour.previous()).is_none();
-        if !self.rises(&[]) || !is_one_counter {
+    /// If the meter was exchanged, it restarts too: then nothing is changed. A sum may also differ
+    /// because the user has corrected it: then it belongs to the user.
+    fn repair(&self, counter: &Counter) -> Gap {
+        let shown = counter.at_end_of(self.after.hour);
+        if !self.rises(&[]) || shown.is_some_and(|shown| is_more(self.after.state, shown)) {
             return self.leave(Reason::Fell);
+        }
+        let is_one_counter = counter.reaches_back_to(self.before.hour) && fits(counter, self.after);
+        if !is_one_counter || self.missing() < SHORTEST_PURGE {
+            return self.leave(Reason::Broken);
         }
         match Adjustment::between(self.before, self.after) {
             Err(_) => self.leave(Reason::TooLarge),
-            Ok(Some(adjustment)) if adjustment.by() > Decimal::ZERO && was_unavailable => {
-                Gap::Repair(adjustment)
-            }
+            Ok(Some(adjustment)) if adjustment.by() > Decimal::ZERO => Gap::Repair(adjustment),
             Ok(_) => self.leave(Reason::Broken),
         }
+    }
+
+    /// The number of hours without a row just before the last row.
+    fn missing(&self) -> usize {
+        let last = self.repeated.last().map_or(self.before.hour, |row| row.hour);
+        last.next().until(self.after.hour).count()
     }
 
     fn leave(&self, reason: Reason) -> Gap {

@@ -113,6 +113,29 @@ fn recorder(rows: &[(i64, i64, i64)]) -> Recorder {
     Recorder(rows.iter().map(row).collect())
 }
 
+/// Home Assistant keeps states for a day at least, so a sum that differs after a shorter gap was
+/// corrected by the user.
+#[test]
+fn a_sum_that_the_user_has_corrected_is_left_alone() {
+    let repairs = |hours: i64| {
+        let readings = counter((9..=hours + 12).map(|number| (number, 100 + number)));
+        let after = hours + 11;
+        let rows = recorder(&[
+            (9, 109, 9),
+            (10, 110, 10),
+            (after, 100 + after, 3),
+            (after + 1, 101 + after, 4),
+        ]);
+        gaps(&rows.series(), &readings)
+    };
+    let reason = |gap: &Gap| match gap {
+        Gap::Leave(left) => left.reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(repairs(23).iter().map(reason).collect::<Vec<_>>(), [Reason::Broken]);
+    assert!(matches!(repairs(24)[..], [Gap::Repair(_)]));
+}
+
 #[test]
 fn an_hour_counts_as_compiled_a_minute_after_its_end() {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
@@ -258,9 +281,9 @@ fn a_gap_after_which_the_meter_was_exchanged_is_left_alone() {
 #[test]
 fn a_new_meter_with_a_higher_counter_is_left_alone() {
     // The counter of the new meter alone is given: it was never read before the gap.
-    let counter = counter([(7, 900), (8, 930)]);
-    let series = recorder(&[(0, 100, 100), (1, 110, 110), (6, 900, 0), (7, 930, 30)]).series();
-    let left = Left { first: hour(2), last: hour(5), reason: Reason::Fell };
+    let counter = counter([(37, 900), (38, 930)]);
+    let series = recorder(&[(0, 100, 100), (1, 110, 110), (36, 900, 0), (37, 930, 30)]).series();
+    let left = Left { first: hour(2), last: hour(35), reason: Reason::Broken };
     assert_eq!(gaps(&series, &counter), [Gap::Leave(left)]);
 }
 
@@ -441,7 +464,7 @@ struct Story {
 fn story() -> impl Strategy<Value = Story> {
     let kind = prop_oneof![Just(Kind::Unavailable), Just(Kind::Forgotten), Just(Kind::Silent)];
     let outage = (0_usize..20, 3_usize..12, kind);
-    let used = proptest::collection::vec(prop_oneof![1 => Just(0), 3 => 1_i64..500], 80..160);
+    let used = proptest::collection::vec(prop_oneof![1 => Just(0), 3 => 1_i64..500], 100..260);
     (used, 0_usize..40, 0_u8..=100, proptest::collection::vec(outage, 0..4)).prop_map(
         |(mut used, live, seen, outages)| {
             // One after the other, with hours in between.
@@ -449,6 +472,8 @@ fn story() -> impl Strategy<Value = Story> {
             let mut placed = Vec::new();
             for (wait, length, kind) in outages {
                 let start = at + wait;
+                // States are kept for a day at least.
+                let length = if matches!(kind, Kind::Forgotten) { length + 24 } else { length };
                 if start + length + 4 < used.len() {
                     placed.push((start, length, kind));
                     // What was used in the last hour alone may be a row that lags behind.

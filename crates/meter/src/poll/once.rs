@@ -29,7 +29,7 @@ use crate::transport::{Open, Stream};
 
 /// How far apart the readings of a poll may be. A process that was stopped, or a machine that was
 /// suspended, would otherwise publish the first ones as current long after.
-pub(super) const MOST_APART: Duration = Duration::from_secs(120);
+pub(super) const MOST_APART: Duration = Duration::from_secs(150);
 
 /// So many registers have enough orders to show that an answer belongs to another request.
 const ORDERED: usize = 3;

@@ -45,7 +45,7 @@ use crate::reading::{Missing, Reading};
 /// silence the meter would delay the values that it has by minutes. What follows must end before the
 /// first values are too old ([`super::once::MOST_APART`]): the tries of this request take 11 s, and
 /// doubtful values are read again.
-const LONGEST_POLL: Duration = Duration::from_secs(90);
+const LONGEST_POLL: Duration = Duration::from_secs(120);
 
 const _: () = assert!(MOST_APART.saturating_sub(LONGEST_POLL).as_secs() >= 30);
 

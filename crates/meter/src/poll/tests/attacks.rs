@@ -415,7 +415,7 @@ async fn many_registers_that_silence_the_meter_do_not_delay_a_poll_for_minutes()
         // A value that was read once is in each later poll.
         assert!(read[0] > 0 && read.is_sorted(), "{about}");
         assert!(read[4..].iter().all(|count| *count == good), "{about}");
-        assert!(took.iter().all(|seconds| *seconds < 120), "{about}");
+        assert!(took.iter().all(|seconds| *seconds < 150), "{about}");
         // The next poll begins with them.
         let again = postponed.windows(2).filter(|polls| {
             !polls[0].is_empty() && polls[0].iter().all(|id| polls[1].contains(id))
