@@ -5,7 +5,6 @@ use tokio::sync::watch;
 use super::Services;
 use crate::config::{Config, HistoryUse};
 use crate::gaps::{self, Repeating, Source};
-use logging::LocalTime;
 
 /// The filling of gaps, which follows the settings. It ends when this is dropped.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ impl Gaps {
     pub(super) fn change(&self, config: &Config) {
         let with = self.with(config);
         self.services.desk.work_with(&self.services.board, with.clone());
-        let next = with.filter(|_| config.history != HistoryUse::Off);
+        let next = with.filter(|_| config.history == HistoryUse::Gaps);
         self.settings.send_if_modified(|settings| {
             let is_other = *settings != next;
             *settings = next;
@@ -42,11 +41,10 @@ impl Gaps {
     fn with(&self, config: &Config) -> Option<Repeating> {
         let access = config.home_assistant.clone()?;
         let reader = self.services.history.as_ref()?.reader();
-        let folder = self.services.folder.as_ref()?;
-        let source = Source::new(reader, &config.meters, &config.publishing.id_prefix)
-            .with_logs(Some(folder.clone()), LocalTime::now().time_zone().clone())
-            .full(config.history == HistoryUse::Full);
-        Some(Repeating { access, source, journal: folder.join(gaps::JOURNAL) })
+        // What the meter has logged is written only if the user looks at it first: with the command.
+        let source = Source::new(reader, &config.meters, &config.publishing.id_prefix);
+        let journal = self.services.folder.as_ref()?.join(gaps::JOURNAL);
+        Some(Repeating { access, source, journal })
     }
 }
 

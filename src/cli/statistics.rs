@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use tracing::Level;
 
 use super::ask::{print, waiting_for};
 use super::signals::with_signals;
 use crate::PROGRAM;
-use crate::config::{self, Config, HistoryUse};
+use crate::config::{self, Config};
 use crate::gaps::{self, Source, fill_all, filled_words, undo_all, undone_words};
 use crate::history_file;
 use history::Reader;
@@ -31,8 +32,8 @@ pub(super) struct Arguments {
     /// variables as this command
     #[arg(long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
-    /// Also write what the meter counted before the first hour of Home Assistant: hours where they are
-    /// known, days before that. `homeassistant.history: full` does the same
+    /// Use the meter's logs, too: write what it counted before the first hour of Home Assistant, fill
+    /// gaps without readings, and raise sums that began again at 0
     #[arg(long, conflicts_with = "undo")]
     pub(super) full: bool,
     /// Show what would be written and what Home Assistant's sums would be, and write nothing
@@ -46,7 +47,7 @@ pub(super) struct Arguments {
 pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     let variables = super::environment::variables();
     let loaded = config::load(args.config.as_deref(), &variables)?;
-    let Config { publishing, meters, home_assistant, history, logging: log, .. } = loaded.config;
+    let Config { publishing, meters, home_assistant, logging: log, .. } = loaded.config;
     // A command logs only warnings, unless the level is DEBUG.
     logging::start_beside(
         PROGRAM,
@@ -69,10 +70,17 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
     // The command `history` keeps what it reads in this folder. The program may use another one.
     let beside = file.parent().map(Path::to_owned);
     let own = history_file::folder(|name| variables.get(name).cloned());
-    let is_full = args.full || history == HistoryUse::Full;
-    let source = Source::new(Reader::of_file(file, zone.clone()), &meters, &publishing.id_prefix)
-        .with_logs([beside, own].into_iter().flatten(), zone)
-        .full(is_full);
+    let mut source =
+        Source::new(Reader::of_file(file, zone.clone()), &meters, &publishing.id_prefix);
+    if args.full {
+        if is_universal(&zone) {
+            bail!(
+                "the time zone here is UTC, so it is not known when the meter made the entries of its \
+                 log; set the variable `TZ` to the zone of the meter, like Europe/Copenhagen"
+            );
+        }
+        source = source.with_logs([beside, own].into_iter().flatten(), zone).full();
+    }
     let waiting = format!(
         "Waiting for Home Assistant at {} to compile statistics. This takes up to 5 minutes.",
         access.address
@@ -92,4 +100,27 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         }
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether it is the zone of a machine on which nobody has set one. A meter shows local time.
+fn is_universal(zone: &TimeZone) -> bool {
+    zone.iana_name().is_none_or(|name| {
+        ["UTC", "UCT", "GMT", "Zulu", "Universal"].contains(&name) || name.starts_with("Etc/")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_that_nobody_has_set_is_recognized() {
+        for name in ["UTC", "Etc/UTC", "Etc/GMT-1"] {
+            assert!(is_universal(&TimeZone::get(name).unwrap()), "{name}");
+        }
+        assert!(is_universal(&TimeZone::UTC) && is_universal(&TimeZone::unknown()));
+        for name in ["Europe/Copenhagen", "Atlantic/Reykjavik"] {
+            assert!(!is_universal(&TimeZone::get(name).unwrap()), "{name}");
+        }
+    }
 }

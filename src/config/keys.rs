@@ -861,19 +861,18 @@ settings! {
     };
     HISTORY: HistoryUse = value::history_use, Key {
         path: "homeassistant.history",
-        kind: Kind::Words(&["off", "gaps", "full"], ""),
+        kind: Kind::Words(&["off", "gaps"], ""),
         form: FormName::Option(Field { name: "history", label: "Fill the statistics" }),
         variable: Some("HOMEASSISTANT_HISTORY"),
-        accepted: "`off`, `gaps` or `full`",
+        accepted: "`off` or `gaps`",
         default: Value("off"),
-        brief: "gaps: fill gaps in Home Assistant's statistics; full: also write the time before; \
-                both need url and token",
-        text: "What the program writes into Home Assistant's statistics. With `gaps`, it connects to \
-               Home Assistant once an hour and fills hours that are missing or that repeat the hour \
-               before. With `full`, it also writes the days and hours before the first hour of Home \
-               Assistant. They come from its readings, and from what `kamstrup2mqtt history` has \
-               read of the meter's logs. Both need `url` and `token`. See [Correct Home Assistant's \
-               statistics](statistics.md). Make a backup of Home Assistant first.",
+        brief: "gaps: fill gaps in Home Assistant's statistics from stored readings; it needs url \
+                and token",
+        text: "Whether the program fills gaps in Home Assistant's statistics after an outage. With \
+               `gaps`, it connects to Home Assistant once an hour and fills hours that are missing \
+               or that repeat the hour before. It uses its stored readings, and needs `url` and \
+               `token`. See [Fill gaps in the statistics](statistics.md). Make a backup of Home \
+               Assistant first.",
         ..KEY
     };
     API_URL: ApiAddress = value::parse, Key {
@@ -883,7 +882,7 @@ settings! {
         accepted: "an address like `http://homeassistant.local:8123`, without a path",
         sample: Idea("http://homeassistant.local:8123"),
         brief: "the address of Home Assistant, for history",
-        text: "The address of Home Assistant, without a path. It is used only to correct its \
+        text: "The address of Home Assistant, without a path. It is used only to fill gaps in the \
                statistics.",
         ..KEY
     };

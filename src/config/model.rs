@@ -59,8 +59,6 @@ pub enum HistoryUse {
     Off,
     /// What is missing after an outage.
     Gaps,
-    /// That, and what the meter counted before Home Assistant did.
-    Full,
 }
 
 /// The MQTT broker.

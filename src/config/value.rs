@@ -309,7 +309,6 @@ pub(super) fn history_use(text: &str) -> Option<HistoryUse> {
         // Some editors write `false` for `off`.
         "off" | "false" => Some(HistoryUse::Off),
         "gaps" => Some(HistoryUse::Gaps),
-        "full" => Some(HistoryUse::Full),
         _ => None,
     }
 }

@@ -89,10 +89,11 @@ impl Source {
         Self { logs: folders.into_iter().collect(), zone, ..self }
     }
 
-    /// Whether hours are written that were before Home Assistant's first one.
+    /// Also writes hours that were before Home Assistant's first one, and repairs sums that began
+    /// again.
     #[must_use]
-    pub(crate) fn full(self, is_full: bool) -> Self {
-        Self { is_full, ..self }
+    pub(crate) fn full(self) -> Self {
+        Self { is_full: true, ..self }
     }
 
     #[must_use]

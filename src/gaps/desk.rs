@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::report::remarks;
+use super::report::{joint_words, remarks};
 use super::{Failed, OfEntity, Repeating, Report, Undone, fill_telling, undo_telling};
 use crate::filling::{FilledLine, Filling, FillingJob, Progress, Work};
 use crate::status::Board;
@@ -167,7 +167,11 @@ fn note(board: &Board, work: Work, done: Option<Result<Done, Failed>>) {
         }
         Some(Ok(Done::Undone(undone))) => {
             for Undone { entity_id, kept, is_changed } in undone {
-                if is_changed {
+                if let Some(joint) = &kept.joint {
+                    let words = joint_words(joint, is_changed);
+                    info!("{entity_id}: {words}");
+                    said.push(format!("{entity_id}: {words}"));
+                } else if is_changed {
                     let first = kept.written.first().map(|row| row.hour.start().to_string());
                     said.push(format!(
                         "{entity_id}: Left the hours from {} alone: they have changed since.",

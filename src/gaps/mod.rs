@@ -137,7 +137,8 @@ async fn fill_one(
     if let Some(first) = counter.first() {
         // The row before the first hour may be the start of a gap.
         let from = first.earlier(1);
-        outcome = fill(running, &metadata, &counter, from, journal, is_dry).await?;
+        let may_repair = is_full;
+        outcome = fill(running, &metadata, &counter, from, journal, (may_repair, is_dry)).await?;
     }
     outcome.before = before;
     Ok(OfEntity::Filled { unit, outcome })

@@ -3,15 +3,17 @@
 //! The meter's task reads the log as a job, between polls. It must not wait for the disk, so other
 //! threads read and write the entries that are kept.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use kmp::logger::LogEntry;
+use kmp::logger::{Log, LogEntry};
 use kmp::message::SerialNumber;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::answer::{End, EntryJson, PIECE, last, piece};
@@ -19,6 +21,7 @@ use super::entry::is_since;
 use super::request::LogRequest;
 use super::{Kept, registers, words};
 use meter::RunsAs;
+use meter::duration;
 use meter::identity::Identity;
 use meter::logger::{Access, LogEnd, LogReading, LogStep};
 use meter::poll::{Explanation, Job, LogRead, MeterHandle, Step};
@@ -28,6 +31,16 @@ const MOST: u32 = 5_000;
 
 /// How many meters' files may be read at the same time.
 const AT_ONCE: usize = 2;
+
+/// How many requests may wait for that.
+const WAITING: usize = 1_000;
+
+/// How long after an answer the same log of a meter is not read again: each reading takes the meter's
+/// battery a little.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The same if entries cannot be kept, so that all of them are read again.
+const PAUSE_WITHOUT_FOLDER: Duration = Duration::from_secs(24 * 3600);
 
 /// What makes the program ask a meter that did not answer.
 const AGAIN: &str = "\"again\": true";
@@ -42,6 +55,9 @@ pub(crate) struct LogDesk {
     folder: Option<PathBuf>,
     runs_as: RunsAs,
     reading: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    /// When the log of a meter was read last.
+    read: Arc<Mutex<BTreeMap<(u32, Log), Instant>>>,
 }
 
 fn explanation(words: &str, hint: &str) -> Explanation {
@@ -59,7 +75,21 @@ impl LogDesk {
     /// Keeps entries below this folder.
     #[must_use]
     pub(crate) fn new(folder: Option<PathBuf>, runs_as: RunsAs) -> Self {
-        Self { folder, runs_as, reading: Arc::new(Semaphore::new(AT_ONCE)) }
+        let [reading, waiting] = [AT_ONCE, WAITING].map(|most| Arc::new(Semaphore::new(most)));
+        Self { folder, runs_as, reading, waiting, read: Arc::default() }
+    }
+
+    /// Notes that the log is read now, or returns for how long it must not be read.
+    fn begin(&self, serial: SerialNumber, log: Log) -> Result<(), Duration> {
+        let pause = if self.folder.is_some() { PAUSE } else { PAUSE_WITHOUT_FOLDER };
+        let (now, mut read) = (Instant::now(), lock(&self.read));
+        let log = (serial.number(), log);
+        read.retain(|_, at| now.saturating_duration_since(*at) < pause);
+        if let Some(at) = read.get(&log) {
+            return Err(pause.saturating_sub(now.saturating_duration_since(*at)));
+        }
+        read.insert(log, now);
+        Ok(())
     }
 
     /// Answers a request that was sent to this meter. It returns at once.
@@ -85,16 +115,23 @@ impl LogDesk {
         if access == Access::NoWay {
             return refuse(words::no_way(&identity, self.runs_as));
         }
-        let Ok(permit) = Arc::clone(&self.reading).try_acquire_owned() else {
+        let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_owned() else {
             return refuse(busy());
         };
+        if let Err(pause) = self.begin(serial, request.log) {
+            let words = format!("The {} log of this meter was requested a moment ago.", request.log);
+            let hint = format!("Try again in {}.", duration::words(pause));
+            return refuse(explanation(&words, &hint));
+        }
+        let reading = Arc::clone(&self.reading);
         debug!("Received the command to read the {} log.", request.log);
         let kept = Kept::of(self.folder.clone(), serial, request.log);
         let (handle, tell) = (handle.clone(), Arc::clone(tell));
         tokio::spawn(async move {
+            let Ok(permit) = reading.acquire_owned().await else { return };
             let look = move || ((kept.is_refused(), kept.has_given()), kept.entries(), kept);
             let looked = spawn_blocking(look).await;
-            drop(permit);
+            drop((permit, waiting));
             let Ok(((is_refused, has_given), known, kept)) = looked else { return };
             let refuse = |why| {
                 tell(last(Some(serial), Some(request.log), (0, 0), &End::Refused(why)));
@@ -251,4 +288,29 @@ impl Answer {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_log_is_not_read_again_at_once() {
+        let desk = LogDesk::new(Some(PathBuf::from("/")), RunsAs::Program);
+        let (one, other) = (SerialNumber::new(1), SerialNumber::new(2));
+        assert_eq!(desk.begin(one, Log::Day), Ok(()));
+        assert_eq!(desk.begin(one, Log::Hour), Ok(()));
+        assert_eq!(desk.begin(other, Log::Day), Ok(()));
+        advance(Duration::from_secs(8)).await;
+        assert_eq!(desk.clone().begin(one, Log::Day), Err(Duration::from_secs(2)));
+        advance(Duration::from_secs(2)).await;
+        assert_eq!(desk.begin(one, Log::Day), Ok(()));
+        // Without a folder, all entries would be read again.
+        let desk = LogDesk::new(None, RunsAs::Program);
+        assert_eq!(desk.begin(one, Log::Day), Ok(()));
+        advance(PAUSE).await;
+        assert!(desk.begin(one, Log::Day).is_err());
+    }
 }

@@ -254,13 +254,15 @@ def eleven_days(house):
     house.bases["exchanged_in_days"] = 2 - counter(world.time)
     house.hours(3)
     before = {name: world.everything(name) for name in names}
+    texts, written = house.run(names)
+    house.check("eleven_days: nothing is written without --full", not written, "")
     house.adjusted = {"eleven_days"}
-    texts, written = house.run(names, times=2)
+    texts, written = house.run(names, "--full", times=2)
     if texts:
         house.check_filled("eleven_days", texts["eleven_days"])
     house.check_untouched("exchanged_in_days", before["exchanged_in_days"], texts, "gap")
     after = world.everything("eleven_days")[1]
-    texts, written = house.run(["eleven_days"])
+    texts, written = house.run(["eleven_days"], "--full")
     house.check("eleven_days: a second run changes no row",
                 world.everything("eleven_days")[1] == after and not written, "")
     house.hours(2)

@@ -27,8 +27,20 @@ fn ends(all: &[Arrived]) -> usize {
     answers(all).iter().filter(|answer| answer["end"].is_string()).count()
 }
 
-/// Asks, and returns the messages of the answer.
+/// Asks until it is answered, and returns the messages of the answer. The same log is not read again
+/// within 10 s.
 async fn ask(subscriber: &mut Subscriber, payload: &str) -> Vec<Value> {
+    loop {
+        let answer = ask_once(subscriber, payload).await;
+        let reason = answer[0]["reason"].as_str().unwrap_or_default();
+        if !reason.contains("a moment ago") {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn ask_once(subscriber: &mut Subscriber, payload: &str) -> Vec<Value> {
     let before = answers(&subscriber.all()).len();
     let ended = ends(&subscriber.all());
     subscriber.publish(COMMAND, payload, false).await;

@@ -38,14 +38,15 @@ impl Outcome {
 /// The most sums that are repaired in one run.
 const REPAIRS: usize = 20;
 
-/// Fills the gaps since `from`. With `is_dry`, only says what would be filled.
+/// Fills the gaps since `from`. With `may_repair`, raises sums that began again at 0. With `is_dry`,
+/// only says what would be done.
 pub async fn fill<S: AsyncRead + AsyncWrite + Unpin>(
     running: &mut Running<S>,
     metadata: &Metadata,
     counter: &Counter,
     from: Hour,
     journal: &mut impl Journal,
-    is_dry: bool,
+    (may_repair, is_dry): (bool, bool),
 ) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
     for _ in 0..REPAIRS {
@@ -76,7 +77,8 @@ pub async fn fill<S: AsyncRead + AsyncWrite + Unpin>(
                     }
                     outcome.filled.push(import);
                 }
-                Gap::Repair(adjustment) => {
+                Gap::Repair(_, left) if !may_repair => outcome.left.push(left),
+                Gap::Repair(adjustment, _) => {
                     let at = adjustment.from();
                     let noted = journal.joint(metadata, at);
                     if noted.is_some_and(|noted| noted.is_undone) {

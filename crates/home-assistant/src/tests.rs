@@ -601,7 +601,7 @@ async fn filled_from(
         let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await?;
         let mut running = connected.running(now).await?;
         let metadata = running.metadata(ENTITY).await?.expect("a counter");
-        fill(&mut running, &metadata, counter, hour(0), notes, is_dry).await
+        fill(&mut running, &metadata, counter, hour(0), notes, (true, is_dry)).await
     };
     (outcome.await, log)
 }
@@ -742,7 +742,7 @@ async fn after_a_long_time_another_event_is_awaited() {
     let metadata = running.metadata(ENTITY).await.unwrap().unwrap();
     tokio::time::sleep(secs(500)).await;
     let mut notes = Notes::default();
-    fill(&mut running, &metadata, &counter(), hour(0), &mut notes, false).await.unwrap();
+    fill(&mut running, &metadata, &counter(), hour(0), &mut notes, (true, false)).await.unwrap();
     assert_eq!(imports(&log)[0].0, 700);
 }
 
@@ -841,7 +841,7 @@ async fn an_undo_writes_back_what_was_there() {
     let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await.unwrap();
     let metadata = running.metadata(ENTITY).await.unwrap().unwrap();
     let mut notes = Notes::default();
-    fill(&mut running, &metadata, &counter(), hour(0), &mut notes, false).await.unwrap();
+    fill(&mut running, &metadata, &counter(), hour(0), &mut notes, (true, false)).await.unwrap();
     undo(&mut running, &metadata, &notes.kept[0].clone(), &mut notes).await.unwrap().unwrap();
     let rows = running.series(&metadata, hour(0)).await.unwrap();
     let sums: Vec<_> = rows.rows().map(|row| row.sum.normalize().to_string()).collect();

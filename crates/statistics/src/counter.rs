@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 
 use crate::hour::Hour;
+use crate::series::{Row, same};
 
 /// What one counter of one meter showed at full hours, since it last fell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,9 +86,13 @@ impl Counter {
         first.map(|(_, value)| *value)
     }
 
-    /// Whether it is known that it did not fall since the end of this hour.
-    pub(crate) fn reaches_back_to(&self, hour: Hour) -> bool {
-        self.oldest().is_some_and(|oldest| oldest <= hour)
+    /// Whether it may have shown this row's state: it showed at most that at the last time before the
+    /// hour that is known, and at least that at the first time after it.
+    pub(crate) fn may_have_shown(&self, row: &Row) -> bool {
+        let is_at_most = |a: Decimal, b: Decimal| a <= b || same(a, b);
+        let earlier = self.days.range(..row.hour).chain(self.at_end.range(..row.hour)).next_back();
+        let is_reached = self.from(row.hour).is_some_and(|after| is_at_most(row.state, after));
+        is_reached && earlier.is_some_and(|(_, before)| is_at_most(*before, row.state))
     }
 }
 

@@ -12,8 +12,8 @@ use crate::series::{Import, Row, Series, same};
 pub enum Gap {
     /// Write these rows, all in one call.
     Fill(Import),
-    /// The sum began again at 0. Adjust it, read the rows back, and plan again.
-    Repair(Adjustment),
+    /// The sum began again at 0. Adjust it, read the rows back, and plan again; or leave it.
+    Repair(Adjustment, Left),
     /// Nothing.
     Leave(Left),
 }
@@ -202,13 +202,16 @@ impl Run<'_> {
         if !self.rises(&[]) || shown.is_some_and(|shown| is_more(self.after.state, shown)) {
             return self.leave(Reason::Fell);
         }
-        let is_one_counter = counter.reaches_back_to(self.before.hour) && fits(counter, self.after);
+        // Another meter's log may reach back, too, but it does not show what was recorded then.
+        let is_one_counter = counter.may_have_shown(self.before) && fits(counter, self.after);
         if !is_one_counter || self.missing() < SHORTEST_PURGE {
             return self.leave(Reason::Broken);
         }
         match Adjustment::between(self.before, self.after) {
             Err(_) => self.leave(Reason::TooLarge),
-            Ok(Some(adjustment)) if adjustment.by() > Decimal::ZERO => Gap::Repair(adjustment),
+            Ok(Some(adjustment)) if adjustment.by() > Decimal::ZERO => {
+                Gap::Repair(adjustment, self.left(Reason::Broken))
+            }
             Ok(_) => self.leave(Reason::Broken),
         }
     }
@@ -220,10 +223,10 @@ impl Run<'_> {
     }
 
     fn leave(&self, reason: Reason) -> Gap {
-        Gap::Leave(Left {
-            first: self.before.hour.next(),
-            last: self.after.hour.previous(),
-            reason,
-        })
+        Gap::Leave(self.left(reason))
+    }
+
+    fn left(&self, reason: Reason) -> Left {
+        Left { first: self.before.hour.next(), last: self.after.hour.previous(), reason }
     }
 }

@@ -88,7 +88,7 @@ fn step(recorder: &mut Recorder, stored: &mut Stored, counter: &Counter) -> bool
     for gap in &found {
         match gap {
             Gap::Fill(import) => recorder.import(import),
-            Gap::Repair(adjustment) => {
+            Gap::Repair(adjustment, _) => {
                 recorder.adjust(*adjustment);
                 return true;
             }
@@ -133,7 +133,7 @@ fn a_sum_that_the_user_has_corrected_is_left_alone() {
         other => panic!("{other:?}"),
     };
     assert_eq!(repairs(23).iter().map(reason).collect::<Vec<_>>(), [Reason::Broken]);
-    assert!(matches!(repairs(24)[..], [Gap::Repair(_)]));
+    assert!(matches!(repairs(24)[..], [Gap::Repair(..)]));
 }
 
 #[test]
@@ -283,6 +283,15 @@ fn a_new_meter_with_a_higher_counter_is_left_alone() {
     // The counter of the new meter alone is given: it was never read before the gap.
     let counter = counter([(37, 900), (38, 930)]);
     let series = recorder(&[(0, 100, 100), (1, 110, 110), (36, 900, 0), (37, 930, 30)]).series();
+    let left = Left { first: hour(2), last: hour(35), reason: Reason::Broken };
+    assert_eq!(gaps(&series, &counter), [Gap::Leave(left)]);
+}
+
+/// Its log reaches back, but shows that it was another one.
+#[test]
+fn a_new_meter_whose_log_was_read_is_left_alone() {
+    let counter = counter((-5..=38).map(|number| (number, 870 + number)));
+    let series = recorder(&[(0, 100, 100), (1, 110, 110), (36, 907, 0), (37, 908, 1)]).series();
     let left = Left { first: hour(2), last: hour(35), reason: Reason::Broken };
     assert_eq!(gaps(&series, &counter), [Gap::Leave(left)]);
 }
@@ -664,7 +673,7 @@ proptest! {
         }
         let mut joints = vec![joint];
         while let Some(adjustment) = gaps(&recorder.series(), &counter).into_iter().find_map(
-            |gap| if let Gap::Repair(adjustment) = gap { Some(adjustment) } else { None },
+            |gap| if let Gap::Repair(adjustment, _) = gap { Some(adjustment) } else { None },
         ) {
             let (live, by) = (*adjustment.first(), adjustment.by());
             joints.push(Joint { oldest: None, live, by });
@@ -742,7 +751,7 @@ proptest! {
             for gap in &found {
                 match gap {
                     Gap::Fill(import) => recorder.import(import),
-                    Gap::Repair(adjustment) => {
+                    Gap::Repair(adjustment, _) => {
                         recorder.adjust(*adjustment);
                         // The rows have changed.
                         break;
