@@ -119,7 +119,8 @@ impl LogDesk {
             return refuse(busy());
         };
         if let Err(pause) = self.begin(serial, request.log) {
-            let words = format!("The {} log of this meter was requested a moment ago.", request.log);
+            let words =
+                format!("The {} log of this meter was requested a moment ago.", request.log);
             let hint = format!("Try again in {}.", duration::words(pause));
             return refuse(explanation(&words, &hint));
         }
