@@ -131,9 +131,10 @@ def undo(house, name):
 
 
 def bars_of(rows):
-    """What each hour adds. An hour without a bar is as one that adds nothing."""
+    """What each hour adds; the first row, all of its sum. An hour without a bar is as one that adds
+    nothing."""
     changes = [(start, round(total - before, 6))
-               for (_, _, before), (start, _, total) in zip(rows, rows[1:])]
+               for (_, _, before), (start, _, total) in zip([(None, None, 0), *rows], rows)]
     return [bar for bar in changes if bar[1]]
 
 
