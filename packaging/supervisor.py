@@ -15,6 +15,9 @@ import sys
 
 
 class Supervisor(http.server.BaseHTTPRequestHandler):
+    # As the Supervisor does. A WebSocket needs it.
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self):
         if self.path == "/core/websocket":
             self.answer(502, "text/plain", "502: Bad Gateway")
