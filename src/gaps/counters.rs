@@ -53,8 +53,8 @@ pub(crate) struct Stored {
     pub(crate) unit: String,
     /// The configured name of the meter; empty for a single meter without one.
     pub(crate) meter: String,
-    /// Whether entries of the meter's log of days are kept.
-    pub(crate) has_days: bool,
+    /// Whether entries of the meter's log of hours or days are kept.
+    pub(crate) has_log: bool,
     readings: Vec<(Hour, Decimal)>,
     /// From the meter's log of hours.
     hours: Vec<(Hour, Decimal)>,
@@ -143,8 +143,8 @@ impl Source {
                     continue;
                 }
                 let (unique_id, meter) = (unique_id.clone(), key.name().to_owned());
-                let has_days = !of_days.is_empty();
-                all.push(Stored { unique_id, unit, meter, has_days, readings, hours, days });
+                let has_log = !of_hours.is_empty() || !of_days.is_empty();
+                all.push(Stored { unique_id, unit, meter, has_log, readings, hours, days });
             }
         }
         Ok(all)
@@ -161,7 +161,16 @@ impl Stored {
             readings.iter().map(convert).collect()
         };
         let counter = Counter::new(all(&self.readings)?);
+        if !self.log_fits() {
+            return Some(counter);
+        }
         Some(counter.with_more(all(&self.hours)?).with_days(all(&self.days)?))
+    }
+
+    /// Whether the meter's log shows what was read at the same time. Otherwise it is not used.
+    #[must_use]
+    pub(crate) fn log_fits(&self) -> bool {
+        Counter::new(self.readings.iter().copied()).agrees_with(&self.hours)
     }
 }
 
@@ -257,7 +266,7 @@ mod tests {
             unique_id: "kamstrup_house_energy".to_owned(),
             unit: "kWh".to_owned(),
             meter: "house".to_owned(),
-            has_days: false,
+            has_log: false,
             hours: vec![],
             days: vec![],
             readings: vec![

@@ -60,7 +60,11 @@ impl Desk {
         });
         if is_other {
             self.stop();
-            board.filling(|filling| *filling = Filling { offered, job: filling.job.take() });
+            // What was seen with other settings must not be written.
+            board.filling(|filling| {
+                let job = filling.job.take().filter(|job| job.progress.is_running());
+                *filling = Filling { offered, job };
+            });
         }
     }
 

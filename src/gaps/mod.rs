@@ -57,6 +57,11 @@ impl Failed {
     fn is_away(&self) -> bool {
         matches!(self, Self::HomeAssistant(Error::Away(_)))
     }
+
+    /// Whether another part of the program, or a command, writes statistics now.
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Journal(JournalError::InUse))
+    }
 }
 
 /// Connects, and waits until Home Assistant can be read and written. This takes up to five minutes,
@@ -107,7 +112,10 @@ async fn fill_telling(
         let id = entity.entity_id.clone();
         let is_full = source.is_full();
         let done = fill_one(&mut running, &id, &stored, &mut journal, (is_full, is_dry)).await?;
-        report.has_no_log |= is_full && !stored.has_days;
+        report.has_no_log |= is_full && !stored.has_log;
+        if !stored.log_fits() {
+            report.odd_logs.push(id.clone());
+        }
         report.entities.push((id, done));
     }
     running.close().await;

@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) entities: Vec<(String, OfEntity)>,
     /// Whether the hours before the first one were asked for, and no log of a meter is kept.
     pub(crate) has_no_log: bool,
+    /// The entities whose meter's log was not used, because it does not fit the readings.
+    pub(crate) odd_logs: Vec<String>,
 }
 
 /// What happened to the gaps of one entity.
@@ -70,14 +72,24 @@ fn hours(count: usize) -> String {
 
 /// What is said if the hours before the first one were asked for, and no log of the meter is kept.
 const NO_LOG: &str = "No log of the meter was read yet, so only stored readings were used. Read it \
-                      with `kamstrup2mqtt history --log day` and `kamstrup2mqtt history --log \
-                      hour`, with `--meter` if there are several.\n";
+                      as the same user with `kamstrup2mqtt history --log day` and `kamstrup2mqtt \
+                      history --log hour`, with `--meter` if there are several.\n";
+
+fn odd_log_words(id: &str) -> String {
+    format!(
+        "{id}: The meter's log was not used, because it does not show what was read at the same \
+         hours. Check the time zone of this machine and the clock of the meter."
+    )
+}
 
 /// Everything that was filled, or would be.
 pub(crate) fn filled_words(report: &Report, is_dry: bool) -> String {
     let mut text = String::new();
     if report.has_no_log {
         text.push_str(NO_LOG);
+    }
+    for id in &report.odd_logs {
+        let _ = writeln!(text, "{}", odd_log_words(id));
     }
     if report.entities.is_empty() {
         return "Home Assistant has no entity of a counter with stored readings.\n".to_owned();
@@ -114,7 +126,8 @@ pub(crate) fn filled_words(report: &Report, is_dry: bool) -> String {
 pub(super) fn remarks(report: &Report, is_dry: bool) -> Vec<String> {
     let no_log = report.has_no_log.then(|| NO_LOG.trim_end().to_owned());
     let of_entities = report.entities.iter().flat_map(|(id, done)| remarks_of(id, done, is_dry));
-    no_log.into_iter().chain(of_entities).collect()
+    let odd_logs = report.odd_logs.iter().map(|id| odd_log_words(id));
+    no_log.into_iter().chain(odd_logs).chain(of_entities).collect()
 }
 
 fn remarks_of(id: &str, done: &OfEntity, is_dry: bool) -> Vec<String> {
@@ -145,10 +158,15 @@ fn remarks_of(id: &str, done: &OfEntity, is_dry: bool) -> Vec<String> {
 
 /// What was done before the first hour of Home Assistant, apart from the rows.
 fn before_words(before: &Prepended, unit: &str, is_dry: bool) -> Vec<String> {
-    let Prepended { import: _, raised, refused, is_undone } = before;
+    let Prepended { import: _, raised, refused, is_undone, older } = before;
     let mut all = Vec::new();
     all.extend(raised.as_ref().map(|raised| raised_words(raised, unit, is_dry)));
     all.extend(refused.as_ref().map(refusal_words));
+    if *older > 0 {
+        all.push(format!(
+            "Left {older} hours and days out: they are older than those that an earlier run has written."
+        ));
+    }
     if *is_undone {
         all.push(
             "Left the time before the first hour of Home Assistant alone, because it was undone."
@@ -189,6 +207,7 @@ fn left_words(left: &Left) -> String {
         }
         Reason::Fell => format!("{gap}: the counter fell, or belongs to another meter."),
         Reason::Broken => format!("{gap}: Home Assistant's sums before and after do not match."),
+        Reason::Odd => format!("{gap}: another program has written a row of it without a state."),
         Reason::TooLarge => format!("{gap}: a number is too large."),
         Reason::TooLong => format!("{gap}: it is too long to be filled at once."),
     }
@@ -253,6 +272,7 @@ mod tests {
                 left(Reason::Unknown(hour(11))),
                 left(Reason::Fell),
                 left(Reason::Broken),
+                left(Reason::Odd),
                 left(Reason::TooLarge),
                 left(Reason::TooLong),
             ],
@@ -272,7 +292,7 @@ mod tests {
                 OfEntity::Filled { unit: "kWh".to_owned(), outcome: Outcome::default() },
             ),
         ];
-        let report = Report { entities, has_no_log: false };
+        let report = Report { entities, ..Report::default() };
         let gap = "sensor.a: Left the gap from 2026-11-28T10:00:00Z to 2026-11-28T12:00:00Z alone";
         let expected = format!(
             "sensor.a: Raised all sums from 2026-11-28T12:00:00Z on by 7 kWh. They began again at 0 \
@@ -280,6 +300,7 @@ mod tests {
              {gap}: there is no reading of 2026-11-28T12:00:00Z.\n\
              {gap}: the counter fell, or belongs to another meter.\n\
              {gap}: Home Assistant's sums before and after do not match.\n\
+             {gap}: another program has written a row of it without a state.\n\
              {gap}: a number is too large.\n\
              {gap}: it is too long to be filled at once.\n\
              sensor.a: Left gaps alone that an undo has brought back: 1.\n\
@@ -334,18 +355,24 @@ mod tests {
                 },
             )],
             has_no_log: true,
+            odd_logs: vec!["sensor.b".to_owned()],
         };
         let raised = Some(Raised { from: hour(12), by: Decimal::new(3207, 1) });
         let refused = Some(Refusal::Unknown);
-        let done = Prepended { raised, refused, ..Prepended::default() };
-        let head = "No log of the meter was read yet, so only stored readings were used. Read it \
-                    with `kamstrup2mqtt history --log day` and `kamstrup2mqtt history --log hour`, \
-                    with `--meter` if there are several.\n";
+        let done = Prepended { raised, refused, older: 3, ..Prepended::default() };
+        let head = "No log of the meter was read yet, so only stored readings were used. Read it as \
+                    the same user with `kamstrup2mqtt history --log day` and `kamstrup2mqtt history \
+                    --log hour`, with `--meter` if there are several.\n\
+                    sensor.b: The meter's log was not used, because it does not show what was read \
+                    at the same hours. Check the time zone of this machine and the clock of the \
+                    meter.\n";
         let expected = format!(
             "{head}\
              sensor.a: Would raise all sums from 2026-11-28T12:00:00Z on by 320.7 kWh.\n\
              sensor.a: Wrote nothing before the first hour of Home Assistant: the meter was not \
-             read after the first hour of Home Assistant.\n"
+             read after the first hour of Home Assistant.\n\
+             sensor.a: Left 3 hours and days out: they are older than those that an earlier run has \
+             written.\n"
         );
         assert_eq!(filled_words(&report(done), true), expected);
         let undone = Prepended { is_undone: true, ..Prepended::default() };

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use super::{Source, fill_all};
+use super::{Failed, Source, fill_all};
 use crate::config::Access;
 use meter::back_off::BackOff;
 use meter::news::News;
@@ -18,6 +18,9 @@ const PAUSE: Duration = Duration::from_secs(3600);
 
 /// The pauses while Home Assistant is away. It starts within minutes.
 const AWAY: BackOff = BackOff::new(Duration::from_secs(10), PAUSE);
+
+/// How long the page or a command may write at least, before it is tried again.
+const BUSY: Duration = Duration::from_secs(60);
 
 /// How far back the first look goes: as far as there are stored hours.
 const FIRST: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -67,9 +70,17 @@ async fn forever(repeating: &Repeating) {
                 // A gap may grow old before this ends.
                 back = FIRST;
                 let words = error.to_string();
+                if error.is_busy() {
+                    debug!("{words}");
+                    sleep(BUSY).await;
+                    continue;
+                }
                 let is_new = problems.is_new(Some(words.clone()));
-                if error.is_away() {
+                // The Supervisor, or Home Assistant's machine, may start later than this one.
+                if error.is_away() || matches!(error, Failed::Unreachable(..)) {
                     pause = away.pause();
+                }
+                if error.is_away() {
                     if is_new {
                         info!("{words}. Looking for gaps in its statistics as soon as it answers.");
                     }

@@ -33,6 +33,8 @@ pub struct Prepended {
     pub refused: Option<Refusal>,
     /// Whether nothing was written because it was undone before.
     pub is_undone: bool,
+    /// How many hours and days are left out, because an earlier import began after them.
+    pub older: usize,
 }
 
 /// All sums from an hour on were raised.
@@ -85,6 +87,7 @@ pub async fn prepend<S: AsyncRead + AsyncWrite + Unpin>(
         match planned {
             Err(refusal) => done.refused = Some(refusal),
             Ok(plan) => {
+                done.older = plan.older;
                 let raised = Raised { from: plan.first_live, by: plan.raise };
                 done.raised = Some(raised).filter(|raised| !raised.by.round_dp(6).is_zero());
                 done.import = plan.import;
@@ -95,6 +98,7 @@ pub async fn prepend<S: AsyncRead + AsyncWrite + Unpin>(
     match planned {
         Err(refusal) => done.refused = Some(refusal),
         Ok(plan) => {
+            done.older = plan.older;
             let Some(import) = plan.import else {
                 return joined(running, metadata, journal, done).await;
             };

@@ -61,7 +61,7 @@ pub struct Connected<S> {
     socket: Socket<S>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Login<'a> {
     #[serde(rename = "type")]
     kind: &'static str,

@@ -186,15 +186,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
         from: Hour,
         is_in: impl Fn(Hour) -> bool,
     ) -> Result<Series, Error> {
-        let mut rows = Vec::new();
+        let (mut rows, mut odd) = (Vec::new(), Vec::new());
         let mut from = from;
         while is_in(from) {
             let end = (0..PIECE).fold(from, |hour, _| hour.next());
-            let found = self.rows(metadata, from, end).await?;
-            rows.extend(found.iter().filter_map(Found::row).filter(|row| is_in(row.hour)));
+            for found in self.rows(metadata, from, end).await?.iter().filter(|it| is_in(it.hour)) {
+                match found.row() {
+                    Some(row) => rows.push(row),
+                    None => odd.push(found.hour),
+                }
+            }
             from = end;
         }
-        Ok(Series::new(rows, self.compiled()?))
+        Ok(Series::new(rows, self.compiled()?).with_odd(odd))
     }
 
     /// The hour of the oldest row; `None` if there is none that is compiled.

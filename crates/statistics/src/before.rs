@@ -17,6 +17,8 @@ pub struct Before {
     pub import: Option<Import>,
     /// What the sums from the first live hour on are raised by, once the rows are written.
     pub raise: Decimal,
+    /// How many hours and days are left out, because an earlier import began after them.
+    pub older: usize,
 }
 
 /// Why nothing is written before the first hour that Home Assistant recorded itself.
@@ -77,7 +79,12 @@ pub fn before(
         (Some(oldest), _) => oldest.shift(),
         (None, Some((_, value))) => Decimal::ZERO.checked_sub(*value),
         (None, None) => {
-            return Ok(Before { first_live: live.hour, import: None, raise: Decimal::ZERO });
+            return Ok(Before {
+                first_live: live.hour,
+                import: None,
+                raise: Decimal::ZERO,
+                older: 0,
+            });
         }
     };
     let shift = shift.ok_or(Refusal::TooLarge)?;
@@ -85,15 +92,16 @@ pub fn before(
     if raise < Decimal::ZERO && !same(raise, Decimal::ZERO) {
         return Err(Refusal::Raised);
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut older) = (Vec::new(), 0_usize);
     for (hour, state) in known {
-        let is_wanted = oldest.is_none_or(|oldest| hour > oldest.hour);
-        if is_wanted && series.row(hour).is_none() {
+        if oldest.is_some_and(|oldest| hour < oldest.hour) {
+            older = older.saturating_add(1);
+        } else if series.row(hour).is_none() && !series.is_odd(hour) {
             let sum = state.checked_add(shift).ok_or(Refusal::TooLarge)?;
             rows.push(Row { hour, state, sum });
         }
     }
-    Ok(Before { first_live: live.hour, import: Import::new(rows, series), raise })
+    Ok(Before { first_live: live.hour, import: Import::new(rows, series), raise, older })
 }
 
 /// Whether the first row lies between what the counter showed before and after it.

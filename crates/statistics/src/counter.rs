@@ -7,6 +7,9 @@ use rust_decimal::Decimal;
 use crate::hour::Hour;
 use crate::series::{Row, same};
 
+/// In so many hours, the resolution of the counter may hide that two sources differ.
+const FEW: usize = 6;
+
 /// What one counter of one meter showed at full hours, since it last fell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counter {
@@ -23,6 +26,30 @@ impl Counter {
     /// counts. Readings before a fall are left out.
     pub fn new(readings: impl IntoIterator<Item = (Hour, Decimal)>) -> Self {
         Self { at_end: since_the_last_fall(readings), days: BTreeMap::new() }
+    }
+
+    /// Whether another source, such as the meter's log of hours, shows the same at the same hours.
+    ///
+    /// The clock of the meter, or the time zone here, may be wrong. Then the log has the counter of
+    /// another time. A reading may be some minutes older than the full hour, so both may differ by
+    /// less than half of what is counted in an hour. If there are few hours in both, or nothing was
+    /// counted, they agree.
+    #[must_use]
+    pub fn agrees_with(&self, readings: &[(Hour, Decimal)]) -> bool {
+        let other = since_the_last_fall(readings.iter().copied());
+        let (mut apart, mut counted, mut hours) = (Decimal::ZERO, Decimal::ZERO, 0_usize);
+        for (hour, value) in other {
+            let (ours, next) = (self.at_end.get(&hour), self.at_end.get(&hour.next()));
+            let Some((ours, next)) = ours.zip(next).filter(|(ours, next)| ours < next) else {
+                continue;
+            };
+            let sums = (value.checked_sub(*ours).and_then(|by| apart.checked_add(by.abs())))
+                .zip(next.checked_sub(*ours).and_then(|by| counted.checked_add(by)));
+            let Some(sums) = sums else { return false };
+            (apart, counted) = sums;
+            hours = hours.saturating_add(1);
+        }
+        hours < FEW || apart.checked_add(apart).is_some_and(|twice| twice <= counted)
     }
 
     /// Adds readings from another source, such as the meter's log of hours. Those that contradict

@@ -38,6 +38,8 @@ pub enum Reason {
     Fell,
     /// The sums before and after do not belong together.
     Broken,
+    /// A row of it lacks a state or a sum, so another program has written it.
+    Odd,
     /// A number is too large to compute with.
     TooLarge,
     /// It has more hours than can be written in one call.
@@ -149,6 +151,9 @@ impl Run<'_> {
         }
         if !is_gap {
             return None;
+        }
+        if self.before.hour.next().until(self.after.hour).any(|hour| series.is_odd(hour)) {
+            return Some(self.leave(Reason::Odd));
         }
         // One repeated row after rows that were filled would be a negative bar.
         let is_unknown = |row: &&&Row| counter.at_end_of(row.hour).is_none();

@@ -1,6 +1,6 @@
 //! The rows of Home Assistant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 
@@ -40,14 +40,26 @@ impl Row {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Series {
     rows: BTreeMap<Hour, Row>,
+    /// Hours with a row that lacks a state or a sum: somebody else has written it.
+    odd: BTreeSet<Hour>,
 }
 
 impl Series {
     /// Takes the rows that were read from Home Assistant, in the unit of its statistics. A row
-    /// without a state must be left out.
+    /// without a state or a sum must be left out: see [`Self::with_odd`].
     pub fn new(rows: impl IntoIterator<Item = Row>, compiled: Compiled) -> Self {
         let rows = rows.into_iter().filter(|row| compiled.has(row.hour));
-        Self { rows: rows.map(|row| (row.hour, row)).collect() }
+        Self { rows: rows.map(|row| (row.hour, row)).collect(), odd: BTreeSet::new() }
+    }
+
+    /// Adds the hours whose row lacks a state or a sum. They are never written.
+    #[must_use]
+    pub fn with_odd(self, hours: impl IntoIterator<Item = Hour>) -> Self {
+        Self { odd: hours.into_iter().collect(), ..self }
+    }
+
+    pub(crate) fn is_odd(&self, hour: Hour) -> bool {
+        self.odd.contains(&hour)
     }
 
     /// Its rows, oldest first.

@@ -287,6 +287,41 @@ fn a_new_meter_with_a_higher_counter_is_left_alone() {
     assert_eq!(gaps(&series, &counter), [Gap::Leave(left)]);
 }
 
+/// A log that was placed an hour early or late, or made by a clock that is wrong, is not used.
+#[test]
+fn a_log_of_another_time_does_not_agree() {
+    let at = |minutes: i64| kwh(1_000 + minutes.pow(2) / 500);
+    let readings = Counter::new((0..40).map(|number| (hour(number), at(60 * number))));
+    let log = |late: i64| {
+        (0..40).map(|number| (hour(number), at((60 * number + late).max(0)))).collect::<Vec<_>>()
+    };
+    for late in [0, 5, 10, -10] {
+        assert!(readings.agrees_with(&log(late)), "{late}");
+    }
+    for late in [-120, -60, -45, 45, 60, 120] {
+        assert!(!readings.agrees_with(&log(late)), "{late}");
+    }
+    // Nothing is known if there are few hours, or nothing was counted.
+    assert!(readings.agrees_with(&log(60)[..5]));
+    let still = Counter::new((0..40).map(|number| (hour(number), kwh(7))));
+    assert!(still.agrees_with(&log(0)));
+}
+
+/// What another program has written cannot be brought back, so it is not overwritten.
+#[test]
+fn rows_without_a_state_are_not_written() {
+    let counter = counter((-5..=9).map(|number| (number, 98 + number)));
+    let rows = [(0, 99, 0), (1, 100, 1), (5, 104, 5), (6, 105, 6)];
+    let series = recorder(&rows).series();
+    assert!(matches!(gaps(&series, &counter)[..], [Gap::Fill(_)]));
+    let series = series.with_odd([hour(3)]);
+    let left = Left { first: hour(2), last: hour(4), reason: Reason::Odd };
+    assert_eq!(gaps(&series, &counter), [Gap::Leave(left)]);
+    let series = recorder(&rows).series().with_odd([hour(-3)]);
+    let import = before(&series, None, &counter).unwrap().import.unwrap();
+    assert!(import.rows().iter().all(|row| row.hour != hour(-3)));
+}
+
 /// Its log reaches back, but shows that it was another one.
 #[test]
 fn a_new_meter_whose_log_was_read_is_left_alone() {

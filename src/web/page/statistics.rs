@@ -84,6 +84,8 @@ fn said(job: &FillingJob, words: &Words) -> Option<String> {
         }
         (Progress::Stopped, _) => words.gaps_stopped.to_owned(),
         (Progress::Failed(_), _) => return None,
+        // The remarks say what was done.
+        (Progress::Done, Work::Undo) if is_empty && !job.remarks.is_empty() => return None,
         (Progress::Done, Work::Look | Work::Fill) if is_empty => words.gaps_none.to_owned(),
         (Progress::Done, Work::Look) => words.gaps_would.to_owned(),
         (Progress::Done, Work::Fill) => words.gaps_filled.to_owned(),
