@@ -451,7 +451,7 @@ mod tests {
         };
         let day = r#"{"log":"day"}"#;
         assert!(answer(&mut inbox, "now").contains("found `now`, accepted: JSON like"));
-        assert!(answer(&mut inbox, day).contains("not read since the program started"));
+        assert!(answer(&mut inbox, day).contains("serial number of the meter is not known"));
         let known = |model| Identity {
             models: vec![model],
             serial: Some(SerialNumber::new(12_345_678)),

@@ -107,7 +107,7 @@ impl LogDesk {
         };
         let Some(serial) = identity.serial else {
             return refuse(explanation(
-                "The meter was not read since the program started.",
+                "The serial number of the meter is not known yet.",
                 "Try again after its next reading.",
             ));
         };

@@ -48,7 +48,10 @@ pub(crate) fn ended(end: &LogEnd, identity: &Identity, again: &str) -> Option<Ex
             format!("It is not asked again unless you add `{again}`."),
         ),
         LogEnd::Silent => explanation(
-            format!("The {} did not answer requests for its log, but others.", identity.model_name()),
+            format!(
+                "The {} did not answer the requests for its log, although it answered others.",
+                identity.model_name()
+            ),
             "Ask again. If it fails each time, the line may lose long answers: hold the head steady, \
              or clean the front of the meter."
                 .to_owned(),
@@ -58,7 +61,7 @@ pub(crate) fn ended(end: &LogEnd, identity: &Identity, again: &str) -> Option<Ex
                 "The {} answers requests for its log in a form that kamstrup2mqtt does not know.",
                 identity.model_name()
             ),
-            "Please report what `LOG_LEVEL=DEBUG kamstrup2mqtt history` prints.".to_owned(),
+            "Please report this, with what the log shows at the level DEBUG meanwhile.".to_owned(),
         ),
         LogEnd::OtherMeter(serial) => explanation(
             format!("Another meter answers now, with serial number {serial}."),
