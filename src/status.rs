@@ -26,6 +26,9 @@ use meter::client::{NoAnswer, Traffic};
 use meter::find::{Candidate, Searched};
 use meter::poll::{Explanation, MeterHandle, Suspect};
 
+/// How many meters keep the results of a scan.
+pub(crate) const SCANS: usize = 20;
+
 /// Holds the state. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Board {
@@ -109,6 +112,28 @@ impl Board {
                 change(meter);
             }
         });
+    }
+
+    /// Notes that the scan of a meter has ended. The [`SCANS`] meters that were scanned last keep their
+    /// results.
+    pub fn scan_ended(&self, number: usize) {
+        self.meters.send_modify(|meters| {
+            let now = Instant::now();
+            let mut ended: Vec<_> =
+                meters.iter_mut().filter(|meter| meter.scan.is_some()).collect();
+            for meter in &mut ended {
+                if let Some(scan) = meter.scan.as_mut().filter(|_| meter.number == number) {
+                    (scan.running, scan.ended) = (false, Some(now));
+                }
+            }
+            let at = |meter: &MeterState| meter.scan.as_ref().and_then(|scan| scan.ended);
+            ended.retain(|meter| at(meter).is_some());
+            ended.sort_by_key(|meter| std::cmp::Reverse(at(meter)));
+            for meter in ended.into_iter().skip(SCANS) {
+                meter.scan = None;
+            }
+        });
+        self.changed();
     }
 
     /// The state of the meters.
@@ -559,6 +584,8 @@ pub struct ScanState {
     pub parameters: Option<String>,
     /// The registers that somebody has ticked since; `None` if nobody has.
     pub chosen: Option<Vec<RegisterId>>,
+    /// When it ended.
+    pub ended: Option<Instant>,
     /// Why it ended early.
     pub trouble: Option<Explanation>,
 }
@@ -638,6 +665,41 @@ pub(crate) struct PortInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_last_scans_have_results() {
+        let board = Board::default();
+        let meter = |number: usize| {
+            let port = format!("/dev/ttyUSB{number}");
+            (number, MeterState::new(port.clone(), port, Duration::from_secs(300)))
+        };
+        board.set_meters((0..SCANS + 3).map(meter).collect());
+        let begin = |number: usize| {
+            board.meter(number, |meter| {
+                meter.scan = Some(ScanState { running: true, ..ScanState::default() });
+            });
+        };
+        let scanned = || {
+            let all = board.meters();
+            let scanned = all.into_iter().filter(|meter| meter.scan.is_some());
+            scanned.map(|meter| meter.number).collect::<Vec<_>>()
+        };
+        // One that is running is no result yet.
+        begin(SCANS + 2);
+        for number in (0..SCANS).chain([0]) {
+            begin(number);
+            tokio::time::advance(Duration::from_secs(60)).await;
+            board.scan_ended(number);
+        }
+        assert_eq!(scanned().len(), SCANS + 1);
+        begin(SCANS);
+        board.scan_ended(SCANS);
+        // The first meter was scanned again, so the second one has the oldest result.
+        let kept: Vec<_> = [0].into_iter().chain(2..=SCANS).chain([SCANS + 2]).collect();
+        assert_eq!(scanned(), kept);
+        let meter = board.one_meter(SCANS).unwrap();
+        assert!(!meter.scan.unwrap().running);
+    }
 
     #[test]
     fn the_state_of_a_meter_is_kept_while_the_meter_is_configured() {

@@ -132,11 +132,7 @@ fn scan(board: &Board, handle: &MeterHandle, search: Search) -> Result<(), HttpR
                 ended(scan, &scanned, search);
             }
         }),
-        Step::Ended => board.meter(number, |meter| {
-            if let Some(scan) = &mut meter.scan {
-                scan.running = false;
-            }
-        }),
+        Step::Ended => board.scan_ended(number),
         Step::Asked(_) | Step::Logging(_) | Step::Logged(_) => {}
     };
     handle.send(Job::scan(registers, tell)).map_err(|_| BUSY)
