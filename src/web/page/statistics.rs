@@ -14,6 +14,8 @@ pub(super) struct Statistics {
     pub(super) said: Option<String>,
     pub(super) trouble: Option<String>,
     pub(super) rows: Vec<Row>,
+    /// Whether the rows have sums. What was undone has none.
+    pub(super) has_sums: bool,
     /// How many rows and remarks did not fit.
     pub(super) more: Option<String>,
     pub(super) remarks: Vec<String>,
@@ -46,6 +48,7 @@ pub(super) fn statistics(
             said: None,
             trouble: None,
             rows: Vec::new(),
+            has_sums: false,
             more: None,
             remarks: Vec::new(),
             more_remarks: None,
@@ -55,6 +58,7 @@ pub(super) fn statistics(
     let is_looked = job.work == Work::Look && job.progress == Progress::Done;
     let can_fill = is_looked && !job.lines.is_empty();
     let said = said(&job, words);
+    let has_sums = job.lines.iter().any(|line| line.sums.is_some());
     let FillingJob { progress, lines, more, remarks, more_remarks, .. } = job;
     let trouble = match progress {
         Progress::Failed(trouble) => Some(trouble),
@@ -68,6 +72,7 @@ pub(super) fn statistics(
         said,
         trouble,
         rows: lines.into_iter().map(|line| row(line, now)).collect(),
+        has_sums,
         more: beyond(more),
         remarks,
         more_remarks: beyond(more_remarks),
