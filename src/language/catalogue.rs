@@ -670,14 +670,30 @@ catalogue! {
         "Venter på Home Assistant. Det tager op til 5 minutter.",
         "Väntar på Home Assistant. Det tar upp till 5 minuter.",
         "Wartet auf Home Assistant. Das dauert bis zu 5 Minuten.";
-    gaps_at: "{number} of {count}", "{number} van {count}", "{number} af {count}",
-        "{number} av {count}", "{number} von {count}";
-    gaps_stopped:
+    gaps_at: "Working: {number} of {count}.", "Bezig: {number} van {count}.",
+        "I gang: {number} af {count}.", "Pågår: {number} av {count}.",
+        "In Arbeit: {number} von {count}.";
+    gaps_look_stopped: "Stopped. Nothing was written.", "Gestopt. Er is niets geschreven.",
+        "Stoppet. Intet er skrevet.", "Stoppad. Inget har skrivits.",
+        "Angehalten. Es wurde nichts geschrieben.";
+    gaps_fill_stopped:
         "Stopped. What was written so far can be taken back.",
         "Gestopt. Wat tot nu toe is geschreven, kan ongedaan worden gemaakt.",
         "Stoppet. Det, der er skrevet indtil nu, kan fortrydes.",
         "Stoppad. Det som har skrivits hittills kan ångras.",
         "Angehalten. Was bisher geschrieben wurde, lässt sich zurücknehmen.";
+    gaps_undo_stopped:
+        "Stopped. Press the button again to undo the rest.",
+        "Gestopt. Druk opnieuw op de knop om de rest ongedaan te maken.",
+        "Stoppet. Tryk på knappen igen for at fortryde resten.",
+        "Stoppad. Tryck på knappen igen för att ångra resten.",
+        "Angehalten. Ein weiterer Druck auf die Taste nimmt den Rest zurück.";
+    gaps_undo_words:
+        "Hours that were undone are not filled again.",
+        "Uren die ongedaan zijn gemaakt, worden niet opnieuw gevuld.",
+        "Timer, der er fortrudt, udfyldes ikke igen.",
+        "Timmar som har ångrats fylls inte igen.",
+        "Zurückgenommene Stunden werden nicht noch einmal gefüllt.";
     gaps_none:
         "There are no gaps that stored readings can fill.",
         "Er zijn geen gaten die opgeslagen metingen kunnen vullen.",

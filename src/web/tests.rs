@@ -593,6 +593,7 @@ async fn gaps_are_filled_after_they_were_shown() {
     };
     ended("a stop").await;
     assert_eq!(state().await["job"]["state"], "stopped");
+    assert!(shown().await.contains("Stopped. Nothing was written."));
 
     // Now it is free, but Home Assistant is not there.
     drop(writing);

@@ -87,7 +87,9 @@ fn said(job: &FillingJob, words: &Words) -> Option<String> {
             let (number, of) = (number.to_string(), of.to_string());
             fill(words.gaps_at, &[("number", &number), ("count", &of)])
         }
-        (Progress::Stopped, _) => words.gaps_stopped.to_owned(),
+        (Progress::Stopped, Work::Look) => words.gaps_look_stopped.to_owned(),
+        (Progress::Stopped, Work::Fill) => words.gaps_fill_stopped.to_owned(),
+        (Progress::Stopped, Work::Undo) => words.gaps_undo_stopped.to_owned(),
         (Progress::Failed(_), _) => return None,
         // The remarks say what was done.
         (Progress::Done, Work::Undo) if is_empty && !job.remarks.is_empty() => return None,
@@ -111,5 +113,31 @@ fn row(line: FilledLine, now: &ZonedDateTime) -> Row {
         first: time(first),
         last: time(last),
         sums: sums.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+
+    #[test]
+    fn a_stop_says_what_is_left() {
+        for (work, expected) in [
+            (Work::Look, "Stopped. Nothing was written."),
+            (Work::Fill, "Stopped. What was written so far can be taken back."),
+            (Work::Undo, "Stopped. Press the button again to undo the rest."),
+        ] {
+            let job = FillingJob {
+                work,
+                progress: Progress::Stopped,
+                lines: Vec::new(),
+                more: 0,
+                remarks: Vec::new(),
+                more_remarks: 0,
+            };
+            let words = Language::English.words();
+            assert_eq!(said(&job, words).as_deref(), Some(expected));
+        }
     }
 }
