@@ -20,6 +20,7 @@ let saying = 0;
 // Shows a message for ten seconds, or until the next one.
 function say(text, stays = false) {
   clearTimeout(saying);
+  said.classList.remove("unseen");
   said.textContent = text;
   if (text && !stays) saying = setTimeout(() => say(""), 10000);
 }
@@ -61,6 +62,7 @@ function put(html) {
   const sections = [...fresh.content.children];
   const known = new Set(sections.map((section) => section.id));
   const focused = document.activeElement?.id;
+  const within = document.activeElement?.closest("#parts > *")?.id;
   const bottoms = followed();
   for (const old of [...parts.children]) {
     if (!known.has(old.id)) {
@@ -81,6 +83,7 @@ function put(html) {
       announce(old, section);
       before = old.nextElementSibling;
       old.replaceWith(section);
+      announceNews(old, section);
     } else {
       parts.insertBefore(section, before);
     }
@@ -91,9 +94,14 @@ function put(html) {
   tick();
   entitle();
   for (const id of bottoms) toBottom(document.getElementById(id));
-  if (focused && document.activeElement?.id !== focused) {
-    document.getElementById(focused)?.focus({ preventScroll: true });
-  }
+  if (focused && document.activeElement?.id !== focused) focusOn(focused, within);
+}
+
+// Focuses an element, or the part that it was in: a button may be there no longer.
+function focusOn(id, within) {
+  const element = document.getElementById(id) ?? document.getElementById(within);
+  if (element?.parentElement === parts) element.tabIndex = -1;
+  element?.focus({ preventScroll: true });
 }
 
 // The window's title and icon show trouble from another tab.
@@ -122,6 +130,16 @@ function keep(old, section) {
   const select = old.querySelector("select[id]");
   const next = select && section.querySelector(`#${select.id}`);
   if (next) next.value = select.value;
+}
+
+// Announces news. If they are in view, only screen readers get them once more: nothing is covered.
+function announceNews(old, section) {
+  const news = section.querySelector("[data-news]");
+  const text = news?.textContent;
+  if (!text || text === old.querySelector("[data-news]")?.textContent) return;
+  say(text);
+  const { top, bottom } = news.getBoundingClientRect();
+  said.classList.toggle("unseen", top >= 0 && bottom <= innerHeight);
 }
 
 // Announces a meter's new state, for screen readers and those who have scrolled away.
@@ -323,22 +341,24 @@ document.addEventListener("submit", async (event) => {
     return;
   }
   const button = form.querySelector("button");
+  const within = form.closest("#parts > *")?.id;
+  const before = saying;
   button.disabled = true;
   try {
     const asked = { method: "POST", body: new URLSearchParams(new FormData(form)) };
     // The answer redirects to this page, which the event stream keeps up to date anyway.
     const answer = await fetch(form.getAttribute("action"), { ...asked, redirect: "manual" });
     const taken = answer.ok || answer.type === "opaqueredirect";
-    say(taken ? form.dataset.asked ?? body.dataset.asked : await refusal(answer));
+    if (!taken) say(await refusal(answer));
+    // The outcome may have been announced already.
+    else if (saying === before) say(form.dataset.asked ?? body.dataset.asked);
     if (answer.status === 401) document.getElementById("token")?.focus();
     if (taken) refresh();
   } catch {
     say(body.dataset.failed);
   } finally {
     button.disabled = false;
-    if (document.activeElement?.id !== "token") {
-      document.getElementById(button.id)?.focus({ preventScroll: true });
-    }
+    if (document.activeElement?.id !== "token") focusOn(button.id, within);
   }
 });
 

@@ -12,6 +12,8 @@ pub(super) struct Statistics {
     pub(super) can_fill: bool,
     /// How far it is, or how it ended.
     pub(super) said: Option<String>,
+    /// Whether this is to be announced. The steps of a work are not.
+    pub(super) is_news: bool,
     pub(super) trouble: Option<String>,
     pub(super) rows: Vec<Row>,
     /// Whether the rows have sums. What was undone has none.
@@ -46,6 +48,7 @@ pub(super) fn statistics(
             running: false,
             can_fill: false,
             said: None,
+            is_news: false,
             trouble: None,
             rows: Vec::new(),
             has_sums: false,
@@ -58,6 +61,7 @@ pub(super) fn statistics(
     let is_looked = job.work == Work::Look && job.progress == Progress::Done;
     let can_fill = is_looked && !job.lines.is_empty();
     let said = said(&job, words);
+    let is_news = !matches!(job.progress, Progress::At(..));
     let has_sums = job.lines.iter().any(|line| line.sums.is_some());
     let FillingJob { progress, lines, more, remarks, more_remarks, .. } = job;
     let trouble = match progress {
@@ -70,6 +74,7 @@ pub(super) fn statistics(
         running,
         can_fill,
         said,
+        is_news,
         trouble,
         rows: lines.into_iter().map(|line| row(line, now)).collect(),
         has_sums,
@@ -138,6 +143,14 @@ mod tests {
             };
             let words = Language::English.words();
             assert_eq!(said(&job, words).as_deref(), Some(expected));
+            // The steps of a work are not announced.
+            let is_news = |progress| {
+                let job = Some(FillingJob { progress, ..job.clone() });
+                let now = Timestamp::UNIX_EPOCH.to_zoned_datetime(jiff::tz::TimeZone::UTC);
+                statistics(Filling { offered: true, job }, words, &now).unwrap().is_news
+            };
+            assert!(is_news(Progress::Waiting) && is_news(Progress::Done));
+            assert!(!is_news(Progress::At(1, 2)));
         }
     }
 }
