@@ -1049,7 +1049,8 @@ async fn statistics_says_what_it_lacks() {
     let output = run_in(folder.path(), &arguments).await;
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let refused = "cannot connect to Home Assistant at http://127.0.0.1:9: Connection refused";
+    let refused =
+        "cannot connect to Home Assistant at http://127.0.0.1:9: the connection was refused";
     assert!(said.contains(refused) && !said.contains("a-secret-token"), "{said}");
     let undone = run_in(folder.path(), &[&arguments[..], &["--undo"]].concat()).await;
     assert_eq!(String::from_utf8(undone.stdout).unwrap(), "There is nothing to undo.\n");

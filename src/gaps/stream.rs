@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::config::ApiAddress;
 use crate::tls;
-use meter::hosts;
+use meter::{cause, hosts};
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum Unreachable {
     #[error("{0}")]
     Host(#[from] hosts::HostError),
-    #[error("{0}")]
+    #[error("{}", cause::of_connection(.0))]
     Refused(#[from] io::Error),
     #[error("no answer within {} s", .0.as_secs())]
     Slow(Duration),

@@ -602,7 +602,9 @@ async fn gaps_are_filled_after_they_were_shown() {
     let job = state().await["job"].clone();
     assert_eq!((&job["work"], &job["state"]), (&"look".into(), &"failed".into()));
     let page = shown().await;
-    assert!(page.contains("Cannot connect to Home Assistant at http://127.0.0.1:9"), "{page}");
+    let refused =
+        "Cannot connect to Home Assistant at http://127.0.0.1:9: the connection was refused.";
+    assert!(page.contains(refused), "{page}");
     assert!(!page.contains("a-secret-token"));
 
     board.filling(|filling| filling.job = Some(looked()));
