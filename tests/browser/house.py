@@ -99,21 +99,22 @@ def free_port():
 
 
 class House:
-    """A meter that is read, or one for each of `names`, and the page at `url`."""
+    """A meter that is read, or one for each of `names`, and the page at `url`. Its statistics are
+    those of the Home Assistant at the address `home_assistant`."""
 
     def __init__(
         self, folder, options=None, state=None, interval="1h", names=(), values=VALUES, token="",
-        root="/",
+        root="/", home_assistant=None,
     ):
         self.folder = folder
         self.processes = []
         try:
-            self._start(options, state, interval, names, values, token, root)
+            self._start(options, state, interval, names, values, token, root, home_assistant)
         except BaseException:
             self.end()
             raise
 
-    def _start(self, options, state, interval, names, values, token, root):
+    def _start(self, options, state, interval, names, values, token, root, home_assistant):
         meters = [
             self._run(PROGRAM, "simulate", "--model", "403", "--listen", "127.0.0.1:0")
             for _ in names or [""]
@@ -143,6 +144,11 @@ kamstrup:
                 + "".join(
                     f"- {{name: {name}, com_port: '{socket}'}}\n"
                     for name, socket in zip(names, sockets)
+                )
+                + (
+                    f"homeassistant: {{url: '{home_assistant}', token: {PLANTED}}}\n"
+                    if home_assistant
+                    else ""
                 )
             )
             arguments = ["--stay", "--config", str(self.config)]

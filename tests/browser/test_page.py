@@ -116,6 +116,8 @@ def test_first_view(house, visit, width, mode):
     expect(page.locator("#meter-0")).to_contain_text("Next reading in")
     expect(page.locator("#meter-0 .values")).to_contain_text("kWh")
     expect(page.locator("#setup")).to_contain_text("Connected to 127.0.0.1")
+    # Home Assistant's address is not configured.
+    expect(page.locator("#statistics")).to_have_count(0)
     fits(page)
     no_serious_fault(page)
     picture(page, f"first-view-{width}-{mode}")
