@@ -16,12 +16,17 @@ pub(super) struct Statistics {
     pub(super) is_news: bool,
     pub(super) trouble: Option<String>,
     pub(super) rows: Vec<Row>,
-    /// Whether the rows have sums. What was undone has none.
-    pub(super) has_sums: bool,
     /// How many rows and remarks did not fit.
     pub(super) more: Option<String>,
     pub(super) remarks: Vec<String>,
     pub(super) more_remarks: Option<String>,
+}
+
+impl Statistics {
+    /// Whether the rows have sums. What was undone has none.
+    pub(super) fn has_sums(&self) -> bool {
+        self.rows.iter().any(|row| !row.sums.is_empty())
+    }
 }
 
 /// A gap.
@@ -51,7 +56,6 @@ pub(super) fn statistics(
             is_news: false,
             trouble: None,
             rows: Vec::new(),
-            has_sums: false,
             more: None,
             remarks: Vec::new(),
             more_remarks: None,
@@ -62,7 +66,6 @@ pub(super) fn statistics(
     let can_fill = is_looked && !job.lines.is_empty();
     let said = said(&job, words);
     let is_news = !matches!(job.progress, Progress::At(..));
-    let has_sums = job.lines.iter().any(|line| line.sums.is_some());
     let FillingJob { progress, lines, more, remarks, more_remarks, .. } = job;
     let trouble = match progress {
         Progress::Failed(trouble) => Some(trouble),
@@ -77,7 +80,6 @@ pub(super) fn statistics(
         is_news,
         trouble,
         rows: lines.into_iter().map(|line| row(line, now)).collect(),
-        has_sums,
         more: beyond(more),
         remarks,
         more_remarks: beyond(more_remarks),
