@@ -17,8 +17,8 @@ mod task;
 use std::path::Path;
 
 use home_assistant::{
-    Connected, Error, JournalError, JournalFile, Metadata, Outcome, Running, Token, fill, prepend,
-    undo,
+    Connected, Error, JournalError, JournalFile, Metadata, Outcome, Prepended, Running, Token,
+    fill, prepend, undo,
 };
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -137,18 +137,18 @@ async fn fill_one(
     let Some(counter) = stored.counter_in(&unit) else {
         return Ok(OfEntity::Inexact { ours: stored.unit.clone(), theirs: unit });
     };
-    let mut before = None;
-    if is_full {
-        before = Some(prepend(running, &metadata, &counter, journal, is_dry).await?);
-    }
     let mut outcome = Outcome::default();
+    if is_full {
+        let done = outcome.before.insert(Prepended::default());
+        prepend(running, &metadata, &counter, journal, is_dry, done).await?;
+    }
     if let Some(first) = counter.first() {
         // The row before the first hour may be the start of a gap.
         let from = first.earlier(1);
         let may_repair = is_full;
-        outcome = fill(running, &metadata, &counter, from, journal, (may_repair, is_dry)).await?;
+        let how = (from, may_repair, is_dry);
+        fill(running, &metadata, &counter, journal, how, &mut outcome).await?;
     }
-    outcome.before = before;
     Ok(OfEntity::Filled { unit, outcome })
 }
 

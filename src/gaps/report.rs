@@ -44,8 +44,12 @@ impl Report {
     pub(super) fn log(&self) {
         for (id, done) in &self.entities {
             let OfEntity::Filled { outcome, .. } = done else { continue };
-            let before = outcome.before.as_ref().and_then(|before| before.import.as_ref());
-            if let Some(rows) = before.map(|import| import.rows().len()) {
+            let before = outcome.before.iter().flat_map(|before| &before.imports);
+            let rows: usize = before.map(|import| import.rows().len()).sum();
+            if outcome.before.as_ref().is_some_and(|before| before.is_again) {
+                info!("{id}: {AGAIN}");
+            }
+            if rows > 0 {
                 info!(
                     "Wrote {rows} hours and days of {id} before the first hour of Home Assistant."
                 );
@@ -97,8 +101,7 @@ pub(crate) fn filled_words(report: &Report, is_dry: bool) -> String {
     for (id, done) in &report.entities {
         let before = text.len();
         if let OfEntity::Filled { unit, outcome } = done {
-            let prepended = outcome.before.iter().filter_map(|before| before.import.as_ref());
-            for import in prepended {
+            for import in outcome.before.iter().flat_map(|before| &before.imports) {
                 let (verb, count) =
                     (if is_dry { "Would write" } else { "Wrote" }, import.rows().len());
                 let count = hours(count);
@@ -156,17 +159,19 @@ fn remarks_of(id: &str, done: &OfEntity, is_dry: bool) -> Vec<String> {
     all.into_iter().map(|words| format!("{id}: {words}")).collect()
 }
 
+/// What is said if rows that an earlier run has written do not exist any more.
+const AGAIN: &str = "Home Assistant no longer has the hours that an earlier run has written: its \
+                     database was restored or begun anew. So they are written again.";
+
 /// What was done before the first hour of Home Assistant, apart from the rows.
 fn before_words(before: &Prepended, unit: &str, is_dry: bool) -> Vec<String> {
-    let Prepended { import: _, raised, refused, is_undone, older } = before;
+    let Prepended { imports: _, raised, refused, is_undone, is_again } = before;
     let mut all = Vec::new();
-    all.extend(raised.as_ref().map(|raised| raised_words(raised, unit, is_dry)));
-    all.extend(refused.as_ref().map(refusal_words));
-    if *older > 0 {
-        all.push(format!(
-            "Left {older} hours and days out: they are older than those that an earlier run has written."
-        ));
+    if *is_again {
+        all.push(AGAIN.to_owned());
     }
+    all.extend(raised.iter().map(|raised| raised_words(raised, unit, is_dry)));
+    all.extend(refused.as_ref().map(refusal_words));
     if *is_undone {
         all.push(
             "Left the time before the first hour of Home Assistant alone, because it was undone."
@@ -357,9 +362,9 @@ mod tests {
             has_no_log: true,
             odd_logs: vec!["sensor.b".to_owned()],
         };
-        let raised = Some(Raised { from: hour(12), by: Decimal::new(3207, 1) });
+        let raised = vec![Raised { from: hour(12), by: Decimal::new(3207, 1) }];
         let refused = Some(Refusal::Unknown);
-        let done = Prepended { raised, refused, older: 3, ..Prepended::default() };
+        let done = Prepended { raised, refused, is_again: true, ..Prepended::default() };
         let head = "No log of the meter was read yet, so only stored readings were used. Read it as \
                     the same user with `kamstrup2mqtt history --log day` and `kamstrup2mqtt history \
                     --log hour`, with `--meter` if there are several.\n\
@@ -368,11 +373,11 @@ mod tests {
                     meter.\n";
         let expected = format!(
             "{head}\
+             sensor.a: Home Assistant no longer has the hours that an earlier run has written: its \
+             database was restored or begun anew. So they are written again.\n\
              sensor.a: Would raise all sums from 2026-11-28T12:00:00Z on by 320.7 kWh.\n\
              sensor.a: Wrote nothing before the first hour of Home Assistant: the meter was not \
-             read after the first hour of Home Assistant.\n\
-             sensor.a: Left 3 hours and days out: they are older than those that an earlier run has \
-             written.\n"
+             read after the first hour of Home Assistant.\n"
         );
         assert_eq!(filled_words(&report(done), true), expected);
         let undone = Prepended { is_undone: true, ..Prepended::default() };

@@ -6,17 +6,26 @@
 //! 1. The journal notes the first hour of Home Assistant. After the import, its rows do not show it.
 //! 2. The rows are imported in parts, the oldest first, and read back.
 //! 3. The journal notes that an adjustment is sent. It is sent once, and read back.
+//! 4. The journal notes that this is done. These sums are then never joined again: if they differ
+//!    later, somebody has changed them.
 //!
 //! If a run was killed in step 3, the recorder may not have done the adjustment yet. It does one
 //! task after the other. So the next run waits until it has compiled once more, before it looks.
+//!
+//! If older hours are known later, the same is done before the oldest row that was written. So the
+//! journal may have several joints, each older one farther back in time than the one noted before it.
+//! A joint without any row before it is void: Home Assistant's database was begun anew or restored, or
+//! the run was killed before the first part.
 
 use rust_decimal::Decimal;
-use statistics::{Adjustment, Changed, Counter, Import, Joint, Refusal, Removal, before};
+use statistics::{
+    Adjustment, Changed, Counter, Hour, Import, Joint, Refusal, Removal, before, between,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Error;
 use crate::metadata::Metadata;
-use crate::notes::Journal;
+use crate::notes::{Journal, Noted};
 use crate::running::Running;
 
 /// How many rows are written in one call.
@@ -26,22 +35,22 @@ const PART: usize = 1_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prepended {
     /// The rows.
-    pub import: Option<Import>,
-    /// The adjustment; for a dry run, the one after the import.
-    pub raised: Option<Raised>,
+    pub imports: Vec<Import>,
+    /// The adjustments; for a dry run, those after the imports.
+    pub raised: Vec<Raised>,
     /// Why nothing was written, or no more.
     pub refused: Option<Refusal>,
     /// Whether nothing was written because it was undone before.
     pub is_undone: bool,
-    /// How many hours and days are left out, because an earlier import began after them.
-    pub older: usize,
+    /// Whether rows that an earlier run has written are gone, so that they are written again.
+    pub is_again: bool,
 }
 
 /// All sums from an hour on were raised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raised {
     /// The first hour.
-    pub from: statistics::Hour,
+    pub from: Hour,
     /// What was added.
     pub by: Decimal,
 }
@@ -53,97 +62,171 @@ impl From<Adjustment> for Raised {
 }
 
 /// Writes what the counter showed before the first hour that Home Assistant recorded itself. With
-/// `is_dry`, only says what would be written.
+/// `is_dry`, only says what would be written. `done` has what was done, also if it fails.
 pub async fn prepend<S: AsyncRead + AsyncWrite + Unpin>(
     running: &mut Running<S>,
     metadata: &Metadata,
     counter: &Counter,
     journal: &mut impl Journal,
     is_dry: bool,
-) -> Result<Prepended, Error> {
-    let mut done = Prepended::default();
-    let begun = match journal.before(metadata) {
-        Some(noted) if noted.is_undone => return Ok(Prepended { is_undone: true, ..done }),
-        noted => noted,
-    };
-    let known = counter.oldest();
-    let live = match &begun {
-        Some(noted) => Some(noted.joint.live.hour),
-        None => running.first_hour(metadata).await?,
-    };
-    let Some(live) = live else {
-        return Ok(Prepended { refused: known.map(|_| Refusal::NoRow), ..done });
-    };
-    let written = begun.as_ref().and_then(|noted| noted.joint.oldest).map(|row| row.hour);
-    let Some(from) = known.into_iter().chain(written).min().filter(|hour| *hour < live) else {
-        return Ok(done);
-    };
-    if !is_dry && begun.as_ref().is_some_and(|noted| noted.is_sent) {
+    done: &mut Prepended,
+) -> Result<(), Error> {
+    let noted = journal.before(metadata);
+    let newest = noted.first();
+    if newest.is_some_and(|noted| noted.is_undone) {
+        done.is_undone = true;
+        return Ok(());
+    }
+    if !is_dry && newest.is_some_and(|noted| noted.is_sent) {
         running.caught_up().await?;
     }
-    let series = running.series_between(metadata, from, live.next()).await?;
-    let planned = before(&series, Some(live), counter);
-    if is_dry {
-        match planned {
+    let Some(first) = running.first_hour(metadata).await? else {
+        done.refused = counter.oldest().map(|_| Refusal::NoRow);
+        return Ok(());
+    };
+    let (standing, void): (Vec<_>, Vec<_>) =
+        noted.into_iter().partition(|noted| first < noted.joint.live.hour);
+    let is_gone = void.iter().any(|noted| noted.is_done || noted.joint.live.hour < first);
+    let mut work = Work { running, metadata, counter, is_dry };
+    if let Some(noted) = standing.first().filter(|noted| !noted.is_done) {
+        work.complete(noted, first, journal, done).await?;
+    }
+    if done.refused.is_none() && counter.oldest().is_some_and(|oldest| oldest < first) {
+        work.begin(first, journal, done).await?;
+        done.is_again = is_gone && !done.imports.is_empty();
+    }
+    // In a dry run, the sums that would be joined first are not joined.
+    let is_joined = done.refused.is_none() && standing.iter().all(|noted| noted.is_done);
+    match standing.last().filter(|_| is_joined) {
+        Some(eldest) => work.fill(eldest, first, done).await,
+        None => Ok(()),
+    }
+}
+
+struct Work<'a, S> {
+    running: &'a mut Running<S>,
+    metadata: &'a Metadata,
+    counter: &'a Counter,
+    is_dry: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Work<'_, S> {
+    /// Completes what an earlier run has begun.
+    async fn complete(
+        &mut self,
+        noted: &Noted,
+        first: Hour,
+        journal: &mut impl Journal,
+        done: &mut Prepended,
+    ) -> Result<(), Error> {
+        let live = noted.joint.live.hour;
+        let series = self.running.series_between(self.metadata, first, live.next()).await?;
+        match before(&series, Some(live), self.counter) {
             Err(refusal) => done.refused = Some(refusal),
             Ok(plan) => {
-                done.older = plan.older;
-                let raised = Raised { from: plan.first_live, by: plan.raise };
-                done.raised = Some(raised).filter(|raised| !raised.by.round_dp(6).is_zero());
-                done.import = plan.import;
+                if self.is_dry {
+                    done.note_raise(plan.first_live, plan.raise);
+                }
+                self.import(plan.import, done).await?;
             }
         }
-        return Ok(done);
+        if self.is_dry { Ok(()) } else { self.join(live, first, journal, done).await }
     }
-    match planned {
-        Err(refusal) => done.refused = Some(refusal),
-        Ok(plan) => {
-            done.older = plan.older;
-            let Some(import) = plan.import else {
-                return joined(running, metadata, journal, done).await;
-            };
-            if begun.is_none() {
-                let first = series.rows().find(|row| row.hour == live).copied();
-                let Some(first) = first else { return Ok(done) };
-                let oldest = import.rows().first().copied();
-                let joint = Joint { oldest, live: first, by: plan.raise };
-                journal.begin(metadata, &joint).map_err(Error::Journal)?;
+
+    /// Writes what was before the first row.
+    async fn begin(
+        &mut self,
+        first: Hour,
+        journal: &mut impl Journal,
+        done: &mut Prepended,
+    ) -> Result<(), Error> {
+        let series = self.running.series_between(self.metadata, first, first.next()).await?;
+        let plan = match before(&series, None, self.counter) {
+            Ok(plan) => plan,
+            Err(refusal) => {
+                done.refused = Some(refusal);
+                return Ok(());
             }
-            for part in import.parts(PART) {
-                running.import(metadata, &part).await?;
+        };
+        let (Some(import), Some(live)) = (plan.import, series.rows().next().copied()) else {
+            return Ok(());
+        };
+        if self.is_dry {
+            done.note_raise(plan.first_live, plan.raise);
+            return self.import(Some(import), done).await;
+        }
+        let oldest = import.rows().first().copied();
+        let joint = Joint { oldest, live, by: plan.raise };
+        journal.begin(self.metadata, &joint).map_err(Error::Journal)?;
+        self.import(Some(import), done).await?;
+        let from = oldest.map_or(live.hour, |row| row.hour);
+        self.join(live.hour, from, journal, done).await
+    }
+
+    /// Writes hours between rows that were joined, which are known by now.
+    async fn fill(
+        &mut self,
+        noted: &Noted,
+        first: Hour,
+        done: &mut Prepended,
+    ) -> Result<(), Error> {
+        let live = noted.joint.live.hour;
+        let series = self.running.series_between(self.metadata, first, live.next()).await?;
+        match between(&series, live, self.counter) {
+            Err(refusal) => {
+                done.refused = Some(refusal);
+                Ok(())
             }
-            done.import = Some(import);
+            Ok(import) => self.import(import, done).await,
         }
     }
-    joined(running, metadata, journal, done).await
+
+    async fn import(&mut self, import: Option<Import>, done: &mut Prepended) -> Result<(), Error> {
+        let Some(import) = import else { return Ok(()) };
+        if self.is_dry {
+            done.imports.push(import);
+            return Ok(());
+        }
+        let (others, mut written) = (done.imports.len(), 0_usize);
+        for part in import.parts(PART) {
+            self.running.import(self.metadata, &part).await?;
+            written = written.saturating_add(part.rows().len());
+            done.imports.truncate(others);
+            done.imports.extend(import.parts(written).next());
+        }
+        Ok(())
+    }
+
+    /// Joins the sums at this hour, before which there are rows from `from` on.
+    async fn join(
+        &mut self,
+        live: Hour,
+        from: Hour,
+        journal: &mut impl Journal,
+        done: &mut Prepended,
+    ) -> Result<(), Error> {
+        let series = self.running.series_between(self.metadata, from, live.next()).await?;
+        match Adjustment::at(&series, live) {
+            Err(refusal) => done.refused = Some(refusal),
+            Ok(None) => journal.note_done(self.metadata, live).map_err(Error::Journal)?,
+            Ok(Some(adjustment)) => {
+                adjust(self.running, self.metadata, &adjustment, journal).await?;
+                done.raised.push(adjustment.into());
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Joins the sums at the first hour that Home Assistant recorded itself, if an import was begun.
-async fn joined<S: AsyncRead + AsyncWrite + Unpin>(
-    running: &mut Running<S>,
-    metadata: &Metadata,
-    journal: &mut impl Journal,
-    mut done: Prepended,
-) -> Result<Prepended, Error> {
-    let Some(noted) = journal.before(metadata) else { return Ok(done) };
-    let Joint { oldest, live, .. } = noted.joint;
-    let Some(oldest) = oldest else { return Ok(done) };
-    let series = running.series_between(metadata, oldest.hour, live.hour.next()).await?;
-    match Adjustment::at(&series, live.hour) {
-        Err(refusal) => done.refused = Some(refusal),
-        Ok(None) if noted.is_sent => {
-            journal.note_sent(metadata, live.hour, false).map_err(Error::Journal)?;
-        }
-        Ok(None) => {}
-        Ok(Some(adjustment)) => {
-            adjust(running, metadata, &adjustment, journal).await?;
-            done.raised = Some(adjustment.into());
+impl Prepended {
+    fn note_raise(&mut self, from: Hour, by: Decimal) {
+        if !by.round_dp(6).is_zero() {
+            self.raised.push(Raised { from, by });
         }
     }
-    Ok(done)
 }
 
-/// Sends an adjustment that the journal knows, and notes that it was sent and seen.
+/// Sends an adjustment that the journal knows, and notes that it is sent and that it was seen.
 pub(crate) async fn adjust<S: AsyncRead + AsyncWrite + Unpin>(
     running: &mut Running<S>,
     metadata: &Metadata,
@@ -152,7 +235,7 @@ pub(crate) async fn adjust<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), Error> {
     journal.note_sent(metadata, adjustment.from(), true).map_err(Error::Journal)?;
     running.adjust(metadata, adjustment).await?;
-    journal.note_sent(metadata, adjustment.from(), false).map_err(Error::Journal)
+    journal.note_done(metadata, adjustment.from()).map_err(Error::Journal)
 }
 
 /// Takes back an import before the first hour, or an adjustment. The rows stay, but make no bar.

@@ -30,7 +30,7 @@ pub struct Outcome {
 impl Outcome {
     /// All rows that were written, or would be.
     pub fn imports(&self) -> impl Iterator<Item = &Import> {
-        let before = self.before.iter().filter_map(|before| before.import.as_ref());
+        let before = self.before.iter().flat_map(|before| &before.imports);
         before.chain(&self.filled)
     }
 }
@@ -39,24 +39,19 @@ impl Outcome {
 const REPAIRS: usize = 20;
 
 /// Fills the gaps since `from`. With `may_repair`, raises sums that began again at 0. With `is_dry`,
-/// only says what would be done.
+/// only says what would be done. `outcome` has what was done, also if it fails.
 pub async fn fill<S: AsyncRead + AsyncWrite + Unpin>(
     running: &mut Running<S>,
     metadata: &Metadata,
     counter: &Counter,
-    from: Hour,
     journal: &mut impl Journal,
-    (may_repair, is_dry): (bool, bool),
-) -> Result<Outcome, Error> {
-    let mut outcome = Outcome::default();
+    (from, may_repair, is_dry): (Hour, bool, bool),
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
     for _ in 0..REPAIRS {
         let series = running.series(metadata, from).await?;
-        outcome = Outcome {
-            filled: outcome.filled,
-            repaired: outcome.repaired,
-            uncovered: statistics::uncovered(&series, counter, from),
-            ..Outcome::default()
-        };
+        outcome.uncovered = statistics::uncovered(&series, counter, from);
+        (outcome.left, outcome.undone) = (Vec::new(), 0);
         let mut is_changed = false;
         for gap in gaps(&series, counter) {
             match gap {
@@ -78,9 +73,14 @@ pub async fn fill<S: AsyncRead + AsyncWrite + Unpin>(
                     outcome.filled.push(import);
                 }
                 Gap::Repair(_, left) if !may_repair => outcome.left.push(left),
-                Gap::Repair(adjustment, _) => {
+                Gap::Repair(adjustment, left) => {
                     let at = adjustment.from();
                     let noted = journal.joint(metadata, at);
+                    // Somebody has lowered the sums again.
+                    if noted.is_some_and(|noted| noted.is_done && !noted.is_undone) {
+                        outcome.left.push(left);
+                        continue;
+                    }
                     if noted.is_some_and(|noted| noted.is_undone) {
                         outcome.undone = outcome.undone.saturating_add(1);
                         continue;
@@ -115,7 +115,7 @@ pub async fn fill<S: AsyncRead + AsyncWrite + Unpin>(
             break;
         }
     }
-    Ok(outcome)
+    Ok(())
 }
 
 /// Takes back what was written. Rows that were replaced become what they were. The other rows of a

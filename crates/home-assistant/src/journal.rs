@@ -69,6 +69,9 @@ struct KeptJoint {
     by: String,
     /// Whether an adjustment was sent and was not seen yet.
     sent: bool,
+    /// Whether the sums were seen joined. Earlier versions did not note that.
+    #[serde(default)]
+    done: bool,
     /// Whether it is being taken back.
     undoing: bool,
 }
@@ -77,7 +80,7 @@ impl From<&Joint> for KeptJoint {
     fn from(joint: &Joint) -> Self {
         let Joint { oldest, live, by } = joint;
         let (oldest, live) = (oldest.as_ref().map(KeptRow::from), live.into());
-        Self { oldest, live, by: by.to_string(), sent: false, undoing: false }
+        Self { oldest, live, by: by.to_string(), sent: false, done: false, undoing: false }
     }
 }
 
@@ -96,7 +99,8 @@ impl Entry {
     fn noted(&self) -> Option<Noted> {
         let kept = self.joint.as_ref()?;
         let is_undone = self.undone || kept.undoing;
-        Some(Noted { joint: kept.joint()?, is_sent: kept.sent, is_undone })
+        let (is_sent, is_done) = (kept.sent, kept.done);
+        Some(Noted { joint: kept.joint()?, is_sent, is_done, is_undone })
     }
 }
 
@@ -280,9 +284,36 @@ impl Journal for JournalFile {
         })
     }
 
+    fn begin(&mut self, metadata: &Metadata, joint: &Joint) -> Result<(), String> {
+        let before = self.entries.clone();
+        if joint.oldest.is_some() {
+            let is_void = |entry: &Entry| {
+                entry.statistic_id == metadata.statistic_id()
+                    && entry.noted().is_some_and(|noted| {
+                        let Joint { oldest, live, .. } = noted.joint;
+                        !noted.is_undone && oldest.is_some() && live.hour <= joint.live.hour
+                    })
+            };
+            self.entries.retain(|entry| !is_void(entry));
+        }
+        let kept = Kept { written: Vec::new(), replaced: Vec::new(), joint: Some(*joint) };
+        let result = self.keep(metadata, &kept);
+        if result.is_err() {
+            self.entries = before;
+        }
+        result
+    }
+
     fn note_sent(&mut self, metadata: &Metadata, at: Hour, is_sent: bool) -> Result<(), String> {
         if let Some(joint) = self.joint_mut(metadata, at) {
             joint.sent = is_sent;
+        }
+        self.save().map_err(|error| error.to_string())
+    }
+
+    fn note_done(&mut self, metadata: &Metadata, at: Hour) -> Result<(), String> {
+        if let Some(joint) = self.joint_mut(metadata, at) {
+            (joint.sent, joint.done) = (false, true);
         }
         self.save().map_err(|error| error.to_string())
     }
@@ -298,8 +329,8 @@ impl Journal for JournalFile {
         self.joints(metadata).find(|noted| noted.joint.live.hour == at)
     }
 
-    fn before(&self, metadata: &Metadata) -> Option<Noted> {
-        self.joints(metadata).find(|noted| noted.joint.oldest.is_some())
+    fn before(&self, metadata: &Metadata) -> Vec<Noted> {
+        self.joints(metadata).filter(|noted| noted.joint.oldest.is_some()).collect()
     }
 
     fn is_undone(&self, metadata: &Metadata, hour: Hour) -> bool {

@@ -318,16 +318,33 @@ impl Notes {
 impl Journal for Notes {
     fn keep(&mut self, _: &Metadata, kept: &Kept) -> Result<(), String> {
         self.change()?;
-        if let Some(joint) = kept.joint {
-            self.joints.push(Noted { joint, is_sent: false, is_undone: false });
-        }
         self.kept.push(kept.clone());
+        Ok(())
+    }
+
+    fn begin(&mut self, _: &Metadata, joint: &Joint) -> Result<(), String> {
+        self.change()?;
+        let is_void = |old: &Joint| old.oldest.is_some() && old.live.hour <= joint.live.hour;
+        if joint.oldest.is_some() {
+            self.joints.retain(|noted| !is_void(&noted.joint));
+            self.kept.retain(|kept| !kept.joint.as_ref().is_some_and(is_void));
+        }
+        let noted = Noted { joint: *joint, is_sent: false, is_done: false, is_undone: false };
+        self.joints.push(noted);
+        self.kept.push(Kept { written: vec![], replaced: vec![], joint: Some(*joint) });
         Ok(())
     }
 
     fn note_sent(&mut self, _: &Metadata, at: Hour, is_sent: bool) -> Result<(), String> {
         self.change()?;
         self.noted(at).is_sent = is_sent;
+        Ok(())
+    }
+
+    fn note_done(&mut self, _: &Metadata, at: Hour) -> Result<(), String> {
+        self.change()?;
+        let noted = self.noted(at);
+        (noted.is_sent, noted.is_done) = (false, true);
         Ok(())
     }
 
@@ -341,8 +358,9 @@ impl Journal for Notes {
         self.joints.iter().find(|noted| noted.joint.live.hour == at).copied()
     }
 
-    fn before(&self, _: &Metadata) -> Option<Noted> {
-        self.joints.iter().find(|noted| noted.joint.oldest.is_some()).copied()
+    fn before(&self, _: &Metadata) -> Vec<Noted> {
+        let joints = self.joints.iter().rev();
+        joints.filter(|noted| noted.joint.oldest.is_some()).copied().collect()
     }
 
     fn is_undone(&self, _: &Metadata, hour: Hour) -> bool {
@@ -356,12 +374,24 @@ async fn prepended(
     notes: &mut Notes,
     is_dry: bool,
 ) -> (Result<Prepended, Error>, Log) {
+    prepended_from(&counter(), script, notes, is_dry).await
+}
+
+async fn prepended_from(
+    counter: &Counter,
+    script: Script,
+    notes: &mut Notes,
+    is_dry: bool,
+) -> (Result<Prepended, Error>, Log) {
+    let now = script.clock + SignedDuration::from_secs(10);
     let (stream, log) = script.start();
     let done = async {
         let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await?;
-        let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await?;
+        let mut running = connected.running(move || now).await?;
         let metadata = running.metadata(ENTITY).await?.expect("a counter");
-        prepend(&mut running, &metadata, &counter(), notes, is_dry).await
+        let mut done = Prepended::default();
+        prepend(&mut running, &metadata, counter, notes, is_dry, &mut done).await?;
+        Ok(done)
     };
     (done.await, log)
 }
@@ -392,9 +422,9 @@ async fn hours_before_the_first_are_written_and_joined_once() {
     let mut notes = Notes::default();
     let (dry, log) = prepended(script.clone(), &mut notes, true).await;
     let dry = dry.unwrap();
-    assert_eq!(dry.import.as_ref().unwrap().rows().len(), 4);
+    assert_eq!(dry.imports[0].rows().len(), 4);
     let raised = Raised { from: hour(11), by: "0.7".parse().unwrap() };
-    assert_eq!(dry.raised, Some(raised));
+    assert_eq!(dry.raised, [raised]);
     assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty() && notes.kept.is_empty());
     assert_eq!(rows.all(), before);
 
@@ -428,6 +458,114 @@ async fn hours_before_the_first_are_written_and_joined_once() {
     assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty());
 }
 
+impl Rows {
+    /// As with Developer tools: all sums from an hour on are changed.
+    fn adjust(&self, from: u32, by: &str) {
+        for (_, (_, sum)) in self.0.lock().unwrap().range_mut(hour(from).start()..) {
+            *sum = (sum.parse::<Decimal>().unwrap() + by.parse::<Decimal>().unwrap()).to_string();
+        }
+    }
+}
+
+/// Only an interrupted run is completed. Sums that were joined belong to the user from then on.
+#[tokio::test(start_paused = true)]
+async fn sums_that_the_user_lowers_afterwards_are_not_raised_again() {
+    let script = Script::begun("2026-11-28T14:10:00Z");
+    let mut notes = Notes::default();
+    prepended(script.clone(), &mut notes, false).await.0.unwrap();
+    assert!(notes.joints[0].is_done);
+    script.rows.adjust(11, "-0.5");
+    // An hour is known by now that was not written.
+    script.rows.0.lock().unwrap().remove(&hour(9).start());
+    let rows = script.rows.all();
+    for is_dry in [true, false] {
+        let (done, log) = prepended(script.clone(), &mut notes, is_dry).await;
+        let refused = Some(Refusal::Adjusted);
+        assert_eq!(done.unwrap(), Prepended { refused, ..Prepended::default() });
+        assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty());
+    }
+    assert_eq!(script.rows.all(), rows);
+    // Without his change, that hour is written.
+    script.rows.adjust(11, "0.5");
+    let (done, log) = prepended(script.clone(), &mut notes, false).await;
+    assert_eq!(done.unwrap().imports[0].rows().len(), 1);
+    assert!(sent(&log, ADJUST).is_empty());
+    assert_eq!(script.rows.shown(), PREPENDED);
+}
+
+/// The counter without the hours before 9:00.
+fn counter_of_few_hours() -> Counter {
+    let hours = (9..16).map(|number| hour(number - 1));
+    Counter::new(hours.filter_map(|hour| Some((hour.next(), counter().at_end_of(hour)?))))
+}
+
+/// The log of days is read after the hours were written. The run is killed anywhere.
+#[tokio::test(start_paused = true)]
+async fn older_hours_are_joined_to_the_oldest_row_that_was_written() {
+    let few =
+        ["08 100 0", "09 100.1 0.1", "10 100.4 0.4", "11 100.7 0.7", "12 100.9 0.9", "13 101 1"];
+    let mut broken = 0;
+    for commands in 0..30 {
+        for is_done in [false, true] {
+            let script = Script::begun("2026-11-28T14:10:00Z");
+            let script = Script { events: vec![10, 310, 610], ..script };
+            let rows = script.rows.clone();
+            let mut notes = Notes::default();
+            let few_hours = counter_of_few_hours();
+            let first = prepended_from(&few_hours, script.clone(), &mut notes, false);
+            first.await.0.unwrap();
+            assert_eq!(rows.shown(), few);
+            let breaking = Script { breaks: Some((commands, is_done)), ..script.clone() };
+            let second = prepended(breaking.clone(), &mut notes, false).await.0;
+            broken += usize::from(second.is_err());
+            let (done, _) = prepended(script.clone(), &mut notes, false).await;
+            assert!(!done.unwrap().is_again);
+            assert_eq!(rows.shown(), PREPENDED, "{commands} {is_done}");
+            assert_eq!(notes.joints.len(), 2);
+            let (again, log) = prepended(script.clone(), &mut notes, false).await;
+            assert_eq!(again.unwrap(), Prepended::default());
+            assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty());
+            undone_in_turn(breaking, &mut notes).await;
+            undone_in_turn(script, &mut notes).await;
+            assert_eq!(notes.kept, []);
+            let shown = rows.shown();
+            assert_eq!(shown[4..], ["11 100.7 0.1", "12 100.9 0.3", "13 101 0.4"], "{commands}");
+            assert!(shown[..4].iter().all(|row| row.ends_with("null 0")), "{shown:?}");
+        }
+    }
+    assert!(broken > 10, "{broken}");
+}
+
+/// Its database was deleted, or restored from a backup.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_was_begun_anew_gets_the_hours_again() {
+    for is_restored in [false, true] {
+        let script = Script::begun("2026-11-28T14:10:00Z");
+        let mut notes = Notes::default();
+        prepended(script.clone(), &mut notes, false).await.0.unwrap();
+        let first = hour(if is_restored { 11 } else { 12 }).start();
+        script.rows.0.lock().unwrap().retain(|start, _| *start >= first);
+        script.rows.adjust(0, if is_restored { "-0.7" } else { "-0.9" });
+        let before = script.rows.shown();
+        let (dry, _) = prepended(script.clone(), &mut notes, true).await;
+        let (done, log) = prepended(script.clone(), &mut notes, false).await;
+        let done = done.unwrap();
+        assert_eq!(dry.unwrap(), done);
+        assert!(done.is_again && sent(&log, ADJUST).len() == 1);
+        assert_eq!(script.rows.shown(), PREPENDED);
+        // The old joint cannot be taken back any more.
+        assert_eq!((notes.joints.len(), notes.kept.len()), (1, 1));
+        let (again, log) = prepended(script.clone(), &mut notes, false).await;
+        assert_eq!(again.unwrap(), Prepended::default());
+        assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty());
+        undone(script.clone(), &mut notes).await.unwrap().unwrap();
+        let shown = script.rows.shown();
+        let (blank, own) = shown.split_at(shown.len() - before.len());
+        assert_eq!(own, before);
+        assert!(blank.iter().all(|row| row.ends_with("null 0")), "{blank:?}");
+    }
+}
+
 /// Takes back what is in the notes, newest first.
 async fn undone(script: Script, notes: &mut Notes) -> Result<Result<(), Changed>, Error> {
     let now = script.clock + SignedDuration::from_secs(10);
@@ -441,6 +579,18 @@ async fn undone(script: Script, notes: &mut Notes) -> Result<Result<(), Changed>
         }
     }
     Ok(Ok(()))
+}
+
+/// Takes back what is in the notes, newest first. What was taken back is not taken back again.
+async fn undone_in_turn(script: Script, notes: &mut Notes) {
+    while let Some(last) = notes.kept.last().cloned() {
+        let all = std::mem::replace(&mut notes.kept, vec![last]);
+        let done = undone(script.clone(), notes).await;
+        notes.kept = all;
+        let Ok(done) = done else { return };
+        done.unwrap();
+        notes.kept.pop();
+    }
 }
 
 /// The connection breaks at each command, before or after it is done, and the disk is full at each
@@ -494,7 +644,7 @@ async fn an_adjustment_is_never_sent_twice() {
         let start = at(&format!("2026-11-28T{start}:00:00Z"));
         rows.insert(start, (adjusted[&start].0.clone(), sum.to_owned()));
     }
-    notes.joints[0].is_sent = true;
+    (notes.joints[0].is_sent, notes.joints[0].is_done) = (true, false);
     let late = rows.clone();
     tokio::spawn(async move {
         tokio::time::sleep(secs(200)).await;
@@ -518,7 +668,7 @@ async fn an_adjustment_that_does_not_appear_is_an_error() {
         let sum = sum.parse::<Decimal>().unwrap() - Decimal::new(7, 1);
         script.rows.insert(start, (state, sum.to_string()));
     }
-    script.writes = false;
+    (script.writes, notes.joints[0].is_done) = (false, false);
     let (done, log) = prepended(script, &mut notes, false).await;
     assert_eq!(done, Err(Error::NotAdjusted(secs(60))));
     assert_eq!(sent(&log, ADJUST).len(), 1);
@@ -601,7 +751,9 @@ async fn filled_from(
         let connected = Connected::open(stream, &server(), &Token::new(TOKEN)).await?;
         let mut running = connected.running(now).await?;
         let metadata = running.metadata(ENTITY).await?.expect("a counter");
-        fill(&mut running, &metadata, counter, hour(0), notes, (true, is_dry)).await
+        let (mut outcome, how) = (Outcome::default(), (hour(0), true, is_dry));
+        fill(&mut running, &metadata, counter, notes, how, &mut outcome).await?;
+        Ok(outcome)
     };
     (outcome.await, log)
 }
@@ -742,7 +894,9 @@ async fn after_a_long_time_another_event_is_awaited() {
     let metadata = running.metadata(ENTITY).await.unwrap().unwrap();
     tokio::time::sleep(secs(500)).await;
     let mut notes = Notes::default();
-    fill(&mut running, &metadata, &counter(), hour(0), &mut notes, (true, false)).await.unwrap();
+    let (mut outcome, how) = (Outcome::default(), (hour(0), true, false));
+    let filled = fill(&mut running, &metadata, &counter(), &mut notes, how, &mut outcome).await;
+    filled.unwrap();
     assert_eq!(imports(&log)[0].0, 700);
 }
 
@@ -841,7 +995,9 @@ async fn an_undo_writes_back_what_was_there() {
     let mut running = connected.running(|| at("2026-11-28T14:10:10Z")).await.unwrap();
     let metadata = running.metadata(ENTITY).await.unwrap().unwrap();
     let mut notes = Notes::default();
-    fill(&mut running, &metadata, &counter(), hour(0), &mut notes, (true, false)).await.unwrap();
+    let (mut outcome, how) = (Outcome::default(), (hour(0), true, false));
+    let filled = fill(&mut running, &metadata, &counter(), &mut notes, how, &mut outcome).await;
+    filled.unwrap();
     undo(&mut running, &metadata, &notes.kept[0].clone(), &mut notes).await.unwrap().unwrap();
     let rows = running.series(&metadata, hour(0)).await.unwrap();
     let sums: Vec<_> = rows.rows().map(|row| row.sum.normalize().to_string()).collect();
@@ -910,19 +1066,61 @@ fn where_sums_were_joined_is_on_the_disk() {
     journal.note_sent(&metadata(), hour(11), true).unwrap();
     drop(journal);
     let mut journal = JournalFile::open(&path).unwrap();
-    let noted = Noted { joint, is_sent: true, is_undone: false };
-    assert_eq!(journal.before(&metadata()), Some(noted));
+    let noted = Noted { joint, is_sent: true, is_done: false, is_undone: false };
+    assert_eq!(journal.before(&metadata()), [noted]);
     assert_eq!(journal.joint(&metadata(), hour(13)).unwrap().joint, repair);
     assert_eq!(journal.joint(&metadata(), hour(12)), None);
     let other = Metadata { statistic_id: "sensor.other".to_owned(), ..metadata() };
-    assert_eq!(journal.before(&other), None);
+    assert_eq!(journal.before(&other), []);
+    journal.note_done(&metadata(), hour(11)).unwrap();
+    drop(journal);
+    let mut journal = JournalFile::open(&path).unwrap();
+    let noted = Noted { joint, is_sent: false, is_done: true, is_undone: false };
+    assert_eq!(journal.before(&metadata()), [noted]);
     // An undo that has begun is left alone by the next run, and completed by the next undo.
     journal.begin_undo(&metadata(), hour(11)).unwrap();
     drop(journal);
     let journal = JournalFile::open(&path).unwrap();
-    assert!(journal.before(&metadata()).unwrap().is_undone);
+    assert!(journal.before(&metadata())[0].is_undone);
     let entered: Vec<_> = journal.to_undo().into_iter().map(|it| it.kept.joint).collect();
     assert_eq!(entered, [Some(repair), Some(joint)]);
+}
+
+/// A joint replaces those that have no rows any more.
+#[test]
+fn a_joint_that_is_begun_again_is_in_the_journal_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("statistics.json");
+    let mut journal = JournalFile::open(&path).unwrap();
+    let row =
+        |number: u32| Row { hour: hour(number), state: Decimal::ONE_HUNDRED, sum: Decimal::ONE };
+    let joint = |oldest: Option<u32>, live: u32| Joint {
+        oldest: oldest.map(row),
+        live: row(live),
+        by: Decimal::ONE,
+    };
+    let hours = |journal: &JournalFile| -> Vec<_> {
+        let joints = journal.before(&metadata());
+        joints.iter().map(|noted| noted.joint.live.hour).collect()
+    };
+    journal.begin(&metadata(), &joint(Some(7), 11)).unwrap();
+    journal.begin(&metadata(), &joint(None, 9)).unwrap();
+    let other = Metadata { statistic_id: "sensor.other".to_owned(), ..metadata() };
+    journal.begin(&other, &joint(Some(7), 11)).unwrap();
+    // Older hours: the newer joint stays.
+    journal.begin(&metadata(), &joint(Some(3), 7)).unwrap();
+    journal.begin(&metadata(), &joint(Some(2), 7)).unwrap();
+    assert_eq!(hours(&journal), [hour(7), hour(11)]);
+    // If it cannot be stored, nothing is replaced.
+    std::fs::create_dir(path.with_extension("new")).unwrap();
+    journal.begin(&metadata(), &joint(Some(11), 13)).unwrap_err();
+    assert_eq!(hours(&journal), [hour(7), hour(11)]);
+    std::fs::remove_dir(path.with_extension("new")).unwrap();
+    // The database was begun anew.
+    journal.begin(&metadata(), &joint(Some(11), 13)).unwrap();
+    assert_eq!(hours(&journal), [hour(13)]);
+    assert!(journal.joint(&metadata(), hour(9)).is_some());
+    assert_eq!(journal.before(&other).len(), 1);
 }
 
 /// Without it, the next run would take imported rows for Home Assistant's own.

@@ -17,8 +17,6 @@ pub struct Before {
     pub import: Option<Import>,
     /// What the sums from the first live hour on are raised by, once the rows are written.
     pub raise: Decimal,
-    /// How many hours and days are left out, because an earlier import began after them.
-    pub older: usize,
 }
 
 /// Why nothing is written before the first hour that Home Assistant recorded itself.
@@ -49,6 +47,9 @@ pub enum Refusal {
     /// Somebody has raised the sums.
     #[error("the first sum of Home Assistant is higher than what the meter counted until then")]
     Raised,
+    /// Somebody has changed sums that were joined.
+    #[error("somebody has changed sums that an earlier run had joined")]
+    Adjusted,
     /// A number is too large to compute with.
     #[error("a number is too large to compute with")]
     TooLarge,
@@ -57,8 +58,10 @@ pub enum Refusal {
 /// Plans the import of what the counter showed before the first hour that Home Assistant recorded
 /// itself.
 ///
-/// `first_live` is that hour, if an import was begun before. Rows that were imported then stay as
-/// they are, and no row is written before the oldest of them.
+/// `first_live` is that hour, if an import was begun before and not completed. Rows that were
+/// imported then stay as they are, and no row is written before the oldest of them. Once it is
+/// completed, [`between`] plans the hours between its rows. Older ones are planned as if its oldest
+/// row were the first that Home Assistant recorded itself.
 pub fn before(
     series: &Series,
     first_live: Option<Hour>,
@@ -79,12 +82,7 @@ pub fn before(
         (Some(oldest), _) => oldest.shift(),
         (None, Some((_, value))) => Decimal::ZERO.checked_sub(*value),
         (None, None) => {
-            return Ok(Before {
-                first_live: live.hour,
-                import: None,
-                raise: Decimal::ZERO,
-                older: 0,
-            });
+            return Ok(Before { first_live: live.hour, import: None, raise: Decimal::ZERO });
         }
     };
     let shift = shift.ok_or(Refusal::TooLarge)?;
@@ -92,16 +90,44 @@ pub fn before(
     if raise < Decimal::ZERO && !same(raise, Decimal::ZERO) {
         return Err(Refusal::Raised);
     }
-    let (mut rows, mut older) = (Vec::new(), 0_usize);
+    let oldest = oldest.map(|row| row.hour);
+    let known = known.into_iter().filter(|(hour, _)| oldest.is_none_or(|oldest| oldest <= *hour));
+    let import = missing(series, known, shift)?;
+    Ok(Before { first_live: live.hour, import, raise })
+}
+
+/// Plans the hours between the oldest row and `end`, which earlier imports have joined. They are
+/// known by now, and no row of them was written yet.
+pub fn between(series: &Series, end: Hour, counter: &Counter) -> Result<Option<Import>, Refusal> {
+    let until_end = || series.rows().filter(|row| row.hour <= end);
+    let (Some(oldest), Some(live)) = (until_end().next(), until_end().next_back()) else {
+        return Ok(None);
+    };
+    let shift = oldest.shift().ok_or(Refusal::TooLarge)?;
+    if !until_end().all(|row| row.shift().is_some_and(|other| same(other, shift))) {
+        return Err(Refusal::Adjusted);
+    }
+    let known: Vec<_> = counter.before(live.hour).collect();
+    if let Some((_, last)) = known.last() {
+        is_of_meter(live, *last, counter)?;
+    }
+    missing(series, known.into_iter().filter(|(hour, _)| oldest.hour < *hour), shift)
+}
+
+/// The rows of these hours that Home Assistant does not have.
+fn missing(
+    series: &Series,
+    known: impl IntoIterator<Item = (Hour, Decimal)>,
+    shift: Decimal,
+) -> Result<Option<Import>, Refusal> {
+    let mut rows = Vec::new();
     for (hour, state) in known {
-        if oldest.is_some_and(|oldest| hour < oldest.hour) {
-            older = older.saturating_add(1);
-        } else if series.row(hour).is_none() && !series.is_odd(hour) {
+        if series.row(hour).is_none() && !series.is_odd(hour) {
             let sum = state.checked_add(shift).ok_or(Refusal::TooLarge)?;
             rows.push(Row { hour, state, sum });
         }
     }
-    Ok(Before { first_live: live.hour, import: Import::new(rows, series), raise, older })
+    Ok(Import::new(rows, series))
 }
 
 /// Whether the first row lies between what the counter showed before and after it.

@@ -19,7 +19,10 @@
 //!   back.
 //! - Rows before the first hour are imported only if its state lies between what the same meter
 //!   showed before and after it ([`Refusal::OtherMeter`]).
-//! - The oldest row has the sum 0, because Home Assistant shows its whole sum as a bar.
+//! - The oldest row has the sum 0, because Home Assistant shows its whole sum as a bar. So hours that
+//!   are older than an import are written and joined in the same way, before its oldest row.
+//! - Sums that were joined once are never joined again: if they differ later, somebody has changed
+//!   them ([`Refusal::Adjusted`]).
 //! - A gap ([`gaps()`]) is an hour without a row, or with the row of the hour before: Home Assistant
 //!   was off, or the entity unavailable or silent. All hours of a gap are written in one call,
 //!   because one alone would leave a negative bar. The difference of sum and state is the same
@@ -45,7 +48,7 @@ mod series;
 #[cfg(test)]
 mod tests;
 
-pub use self::before::{Adjustment, Before, Joint, Refusal, Removal, before};
+pub use self::before::{Adjustment, Before, Joint, Refusal, Removal, before, between};
 pub use self::counter::Counter;
 pub use self::gaps::{Gap, Left, Reason, gaps, uncovered};
 pub use self::hour::{Compiled, Hour};

@@ -174,15 +174,58 @@ fn hours_before_the_first_row_are_imported_and_joined() {
     assert_eq!(recorder, first);
 }
 
+/// The log of days may be read after the hours were written. Older rows are joined to the oldest row
+/// of the first import, so that no bar changes but its own.
 #[test]
-fn a_longer_history_does_not_move_what_was_imported() {
+fn a_longer_history_is_joined_to_what_was_imported() {
     let mut recorder = recorder(&[(3, 560, 20)]);
     let mut stored = Stored::default();
     run(&mut recorder, &mut stored, &counter([(2, 510), (3, 530), (4, 560)]));
     let first = recorder.clone();
     let longer = counter([(0, 450), (1, 500), (2, 510), (3, 530), (4, 560)]);
     assert_eq!(run(&mut recorder, &mut stored, &longer), 0);
+    let plan = before(&recorder.series(), None, &longer).unwrap();
+    let live = *recorder.series().rows().next().unwrap();
+    assert_eq!((plan.first_live, live.hour), (hour(1), hour(1)));
+    let import = plan.import.unwrap();
+    let joint = Joint { oldest: import.rows().first().copied(), live, by: plan.raise };
+    recorder.import(&import);
+    recorder.adjust(Adjustment::at(&recorder.series(), live.hour).unwrap().unwrap());
+    let bars = [(0, 50), (1, 10), (2, 20), (3, 30)];
+    assert_eq!(recorder.bars(), bars.map(|(number, used)| (hour(number), kwh(used))));
+    assert_eq!(recorder.0[&hour(-1)], (kwh(450), kwh(0)));
+    assert_eq!(between(&recorder.series(), hour(3), &longer), Ok(None));
+    let removal = Removal::plan(&recorder.series(), &joint).unwrap();
+    for hour in removal.hours() {
+        recorder.0.remove(hour);
+    }
+    recorder.adjust(removal.adjustment().unwrap());
     assert_eq!(recorder, first);
+}
+
+#[test]
+fn hours_between_joined_rows_are_written_unless_somebody_has_changed_the_sums() {
+    let known = counter([(0, 450), (1, 500), (2, 510), (3, 530), (4, 560), (5, 570)]);
+    let joined = [(-1, 450, 0), (1, 510, 60), (3, 560, 110), (4, 570, 120)];
+    let rows = between(&recorder(&joined).series(), hour(3), &known).unwrap().unwrap();
+    let rows: Vec<_> = rows.rows().iter().map(|row| (row.hour, row.state, row.sum)).collect();
+    let expected = [(0, 500, 50), (2, 530, 80)];
+    assert_eq!(rows, expected.map(|(number, state, sum)| (hour(number), kwh(state), kwh(sum))));
+    for (changed, by) in [(0, 1), (1, 1), (2, -30), (2, 30)] {
+        let mut rows = joined;
+        rows[changed].2 += by;
+        let refused = between(&recorder(&rows).series(), hour(3), &known);
+        assert_eq!(refused, Err(Refusal::Adjusted), "{changed}");
+    }
+    // Later sums are not looked at.
+    let mut rows = joined;
+    rows[3].2 -= 50;
+    assert!(between(&recorder(&rows).series(), hour(3), &known).unwrap().is_some());
+    // A new meter's log reaches back, too.
+    let other = counter([(0, 4500), (1, 5000), (2, 5100), (3, 5300), (4, 5600)]);
+    let refused = between(&recorder(&joined).series(), hour(3), &other);
+    assert!(matches!(refused, Err(Refusal::Fell { .. })), "{refused:?}");
+    assert_eq!(between(&recorder(&[]).series(), hour(3), &known), Ok(None));
 }
 
 #[test]
