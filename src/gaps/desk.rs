@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use rust_decimal::Decimal;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -165,8 +166,10 @@ fn note(board: &Board, work: Work, done: Option<Result<Done, Failed>>) {
             if work == Work::Fill {
                 report.log();
             }
-            lines = report.entities.iter().flat_map(|(id, done)| of_entity(id, done)).collect();
-            said = remarks(&report, work != Work::Fill);
+            let is_dry = work == Work::Look;
+            let of_entities = report.entities.iter();
+            lines = of_entities.flat_map(|(id, done)| of_entity(id, done, is_dry)).collect();
+            said = remarks(&report, is_dry);
             Progress::Done
         }
         Some(Ok(Done::Undone(undone))) => {
@@ -203,23 +206,27 @@ fn beyond<T>(all: &mut Vec<T>) -> usize {
     more
 }
 
-fn of_entity(id: &str, done: &OfEntity) -> Vec<FilledLine> {
+fn of_entity(id: &str, done: &OfEntity, is_dry: bool) -> Vec<FilledLine> {
     match done {
         OfEntity::Filled { unit, outcome } => {
-            let imports = outcome.imports();
-            imports.filter_map(|import| line(id, import.rows(), Some(unit))).collect()
+            let sum = |row: &Row| outcome.final_sum(row, is_dry);
+            let of_rows = |rows: &[Row]| {
+                let sums = rows.first().map(sum).zip(rows.last().map(sum));
+                line(id, rows, sums.map(|(first, last)| (first, last, unit.clone())))
+            };
+            outcome.imports().filter_map(|import| of_rows(import.rows())).collect()
         }
         OfEntity::Unsuitable(_) | OfEntity::Inexact { .. } => Vec::new(),
     }
 }
 
-fn line(id: &str, rows: &[Row], unit: Option<&String>) -> Option<FilledLine> {
+fn line(id: &str, rows: &[Row], sums: Option<(Decimal, Decimal, String)>) -> Option<FilledLine> {
     let (first, last) = rows.first().zip(rows.last())?;
     Some(FilledLine {
         entity_id: id.to_owned(),
         hours: rows.len(),
         first: first.hour.start(),
         last: last.hour.next().start(),
-        sums: unit.map(|unit| (first.sum, last.sum, unit.clone())),
+        sums,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use rust_decimal::Decimal;
 use tracing::info;
 
 use home_assistant::{
@@ -107,12 +108,12 @@ pub(crate) fn filled_words(report: &Report, is_dry: bool) -> String {
                 let count = hours(count);
                 let _ =
                     writeln!(text, "{id}: {verb} {count} before the first one of Home Assistant:");
-                rows(&mut text, import, unit);
+                rows(&mut text, import, unit, |row| outcome.final_sum(row, is_dry));
             }
             let verb = if is_dry { "Would fill" } else { "Filled" };
             for import in &outcome.filled {
                 let _ = writeln!(text, "{id}: {verb} {}:", hours(import.rows().len()));
-                rows(&mut text, import, unit);
+                rows(&mut text, import, unit, |row| outcome.final_sum(row, is_dry));
             }
         }
         for remark in remarks_of(id, done, is_dry) {
@@ -193,11 +194,11 @@ pub(super) fn refusal_words(refusal: &Refusal) -> String {
     format!("Wrote nothing before the first hour of Home Assistant: {refusal}.")
 }
 
-fn rows(text: &mut String, import: &Import, unit: &str) {
+fn rows(text: &mut String, import: &Import, unit: &str, sum: impl Fn(&Row) -> Decimal) {
     for row in import.rows() {
         let old = import.replaced().iter().find(|old| old.hour == row.hour);
         let old = old.map(|old| format!(", before: {} and {}", old.state, old.sum));
-        let (start, state, sum) = (start(row), row.state, row.sum);
+        let (start, state, sum) = (start(row), row.state, sum(row));
         let old = old.unwrap_or_default();
         let _ = writeln!(text, "  {start}  state {state} {unit}, sum {sum} {unit}{old}");
     }
@@ -256,7 +257,6 @@ pub(super) fn joint_words(joint: &Joint, is_changed: bool) -> String {
 #[cfg(test)]
 mod tests {
     use home_assistant::Hour;
-    use rust_decimal::Decimal;
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! Fills the gaps of a series, and takes that back.
 
-use statistics::{Changed, Counter, Gap, Hour, Import, Joint, Left, gaps};
+use rust_decimal::Decimal;
+use statistics::{Changed, Counter, Gap, Hour, Import, Joint, Left, Row, gaps};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::before::{Prepended, Raised, adjust, remove};
@@ -32,6 +33,15 @@ impl Outcome {
     pub fn imports(&self) -> impl Iterator<Item = &Import> {
         let before = self.before.iter().flat_map(|before| &before.imports);
         before.chain(&self.filled)
+    }
+
+    /// The sum of one of these rows when all is done. In a dry run, the sums that are raised before
+    /// it is written are not raised yet.
+    #[must_use]
+    pub fn final_sum(&self, row: &Row, is_dry: bool) -> Decimal {
+        let raised = self.before.iter().flat_map(|before| &before.raised).chain(&self.repaired);
+        let of_it = raised.filter(|raised| is_dry && raised.from <= row.hour);
+        of_it.fold(row.sum, |sum, raised| sum.saturating_add(raised.by))
     }
 }
 

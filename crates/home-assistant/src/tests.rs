@@ -536,6 +536,30 @@ async fn older_hours_are_joined_to_the_oldest_row_that_was_written() {
     assert!(broken > 10, "{broken}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_shows_what_older_hours_add() {
+    let script = Script::begun("2026-11-28T14:10:00Z");
+    let mut notes = Notes::default();
+    let few = counter_of_few_hours();
+    prepended_from(&few, script.clone(), &mut notes, false).await.0.unwrap();
+    script.rows.0.lock().unwrap().remove(&hour(9).start());
+    let (dry, log) = prepended(script.clone(), &mut notes, true).await;
+    let dry = dry.unwrap();
+    assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty());
+    let (done, _) = prepended(script.clone(), &mut notes, false).await;
+    let done = done.unwrap();
+    assert_eq!((&dry.raised, dry.imports.len()), (&done.raised, 2));
+    assert_eq!(done.raised, [Raised { from: hour(8), by: "0.1".parse().unwrap() }]);
+    let sums = |of: Prepended, is_dry| -> Vec<_> {
+        let outcome = Outcome { before: Some(of), ..Outcome::default() };
+        let rows = outcome.imports().flat_map(Import::rows);
+        rows.map(|row| outcome.final_sum(row, is_dry).normalize().to_string()).collect()
+    };
+    assert_eq!(sums(dry, true), ["0", "0.2"]);
+    assert_eq!(sums(done, false), ["0", "0.2"]);
+    assert_eq!(script.rows.shown(), PREPENDED);
+}
+
 /// Its database was deleted, or restored from a backup.
 #[tokio::test(start_paused = true)]
 async fn a_database_that_was_begun_anew_gets_the_hours_again() {
