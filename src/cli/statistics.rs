@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -14,7 +14,7 @@ use super::ask::{print, waiting_for};
 use super::signals::with_signals;
 use crate::PROGRAM;
 use crate::config::{self, Config};
-use crate::gaps::{self, Source, fill_all, filled_words, undo_all, undone_words};
+use crate::gaps::{self, Report, Source, fill_all, filled_words, undo_all, undone_words};
 use crate::history_file;
 use history::Reader;
 use logging::LocalTime;
@@ -85,19 +85,28 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         "Waiting for Home Assistant at {} to compile statistics. This takes up to 5 minutes.",
         access.address
     );
-    let work = async {
-        if args.undo {
-            let undone = undo_all(&access, &journal).await?;
-            return anyhow::Ok(undone_words(&undone));
-        }
-        let report = fill_all(&access, &source, &journal, BACK, args.dry_run).await?;
-        Ok(filled_words(&report, args.dry_run))
-    };
     with_signals(async |stop| {
-        tokio::select! {
-            done = waiting_for(&waiting, work) => print(&done?),
-            () = stop.cancelled() => bail!("stopped before everything was done"),
+        let (mut report, mut undone) = (Report::default(), Vec::new());
+        let work = async {
+            if args.undo {
+                undo_all(&access, &journal, &mut undone).await
+            } else {
+                fill_all(&access, &source, &journal, BACK, args.dry_run, &mut report).await
+            }
+        };
+        let done = tokio::select! {
+            done = waiting_for(&waiting, work) => done.map_err(anyhow::Error::from),
+            () = stop.cancelled() => Err(anyhow!("stopped before everything was done")),
+        };
+        if done.is_err() {
+            report.close();
         }
+        // What was done is shown before what went wrong.
+        if done.is_ok() || !undone.is_empty() || !report.entities.is_empty() {
+            let words = || filled_words(&report, args.dry_run);
+            print(&if args.undo { undone_words(&undone) } else { words() })?;
+        }
+        done
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -91,8 +91,9 @@ impl Desk {
         *self.stop_token() = stop.clone();
         let board = board.clone();
         tokio::spawn(async move {
-            let done = stop.run_until_cancelled(patiently(&board, &with, work)).await;
-            note(&board, work, done);
+            let mut done = Done::default();
+            let ended = stop.run_until_cancelled(patiently(&board, &with, work, &mut done)).await;
+            note(&board, work, ended, done);
         });
         Ok(())
     }
@@ -116,26 +117,32 @@ impl FillingJob {
     }
 }
 
-/// What was done.
-enum Done {
-    Filled(Report),
-    Undone(Vec<Undone>),
+/// What was done, also if it has failed or was stopped.
+#[derive(Default)]
+struct Done {
+    filled: Report,
+    undone: Vec<Undone>,
 }
 
 /// Waits while the program fills gaps itself: only one may write at a time.
-async fn patiently(board: &Board, with: &Repeating, work: Work) -> Result<Done, Failed> {
+async fn patiently(
+    board: &Board,
+    with: &Repeating,
+    work: Work,
+    done: &mut Done,
+) -> Result<(), Failed> {
     let begun = Instant::now();
     loop {
-        match once(board, with, work).await {
+        match once(board, with, work, done).await {
             Err(Failed::Journal(JournalError::InUse)) if begun.elapsed() < PATIENCE => {
                 sleep(Duration::from_secs(2)).await;
             }
-            done => return done,
+            ended => return ended,
         }
     }
 }
 
-async fn once(board: &Board, with: &Repeating, work: Work) -> Result<Done, Failed> {
+async fn once(board: &Board, with: &Repeating, work: Work, done: &mut Done) -> Result<(), Failed> {
     let Repeating { access, source, journal } = with;
     let tell = |number, of| {
         board.filling(|filling| {
@@ -145,54 +152,56 @@ async fn once(board: &Board, with: &Repeating, work: Work) -> Result<Done, Faile
         });
     };
     match work {
-        Work::Undo => undo_telling(access, journal, tell).await.map(Done::Undone),
+        Work::Undo => undo_telling(access, journal, &mut done.undone, tell).await,
         Work::Look | Work::Fill => {
             let is_dry = work == Work::Look;
-            let report = fill_telling(access, source, journal, BACK, is_dry, tell).await?;
-            Ok(Done::Filled(report))
+            let report = &mut done.filled;
+            fill_telling(access, source, journal, (BACK, is_dry), report, tell).await
         }
     }
 }
 
-fn note(board: &Board, work: Work, done: Option<Result<Done, Failed>>) {
-    let (mut lines, mut said) = (Vec::new(), Vec::new());
-    let progress = match done {
+fn note(board: &Board, work: Work, ended: Option<Result<(), Failed>>, done: Done) {
+    let Done { filled: mut report, undone } = done;
+    let progress = match ended {
         None => Progress::Stopped,
         Some(Err(error)) => {
             warn!("Cannot do what was requested on the page: {error}.");
             Progress::Failed(capital(&error.to_string()))
         }
-        Some(Ok(Done::Filled(report))) => {
-            if work == Work::Fill {
-                report.log();
-            }
-            let is_dry = work == Work::Look;
-            let of_entities = report.entities.iter();
-            lines = of_entities.flat_map(|(id, done)| of_entity(id, done, is_dry)).collect();
-            said = remarks(&report, is_dry);
-            Progress::Done
-        }
-        Some(Ok(Done::Undone(undone))) => {
-            for Undone { entity_id, kept, is_changed } in undone {
-                if let Some(joint) = &kept.joint {
-                    let words = joint_words(joint, is_changed);
-                    info!("{entity_id}: {words}");
-                    said.push(format!("{entity_id}: {words}"));
-                } else if is_changed {
-                    let first = kept.written.first().map(|row| row.hour.start().to_string());
-                    said.push(format!(
-                        "{entity_id}: Left the hours from {} alone: they have changed since.",
-                        first.unwrap_or_default()
-                    ));
-                } else if let Some(line) = line(&entity_id, &kept.written, None) {
-                    let hours = line.hours;
-                    info!("Restored {hours} h of {entity_id} in Home Assistant's statistics.");
-                    lines.push(line);
-                }
-            }
-            Progress::Done
-        }
+        Some(Ok(())) => Progress::Done,
     };
+    if progress != Progress::Done {
+        report.close();
+    }
+    if work == Work::Fill {
+        report.log();
+    }
+    let (mut lines, mut said) = (Vec::new(), Vec::new());
+    // A look that has ended early must not look as if something was written.
+    if work == Work::Fill || progress == Progress::Done {
+        let is_dry = work == Work::Look;
+        let of_entities = report.entities.iter();
+        lines = of_entities.flat_map(|(id, done)| of_entity(id, done, is_dry)).collect();
+        said = remarks(&report, is_dry);
+    }
+    for Undone { entity_id, kept, is_changed } in undone {
+        if let Some(joint) = &kept.joint {
+            let words = joint_words(joint, is_changed);
+            info!("{entity_id}: {words}");
+            said.push(format!("{entity_id}: {words}"));
+        } else if is_changed {
+            let first = kept.written.first().map(|row| row.hour.start().to_string());
+            said.push(format!(
+                "{entity_id}: Left the hours from {} alone: they have changed since.",
+                first.unwrap_or_default()
+            ));
+        } else if let Some(line) = line(&entity_id, &kept.written, None) {
+            let hours = line.hours;
+            info!("Restored {hours} h of {entity_id} in Home Assistant's statistics.");
+            lines.push(line);
+        }
+    }
     let (more, more_remarks) = (beyond(&mut lines), beyond(&mut said));
     board.filling(|filling| {
         filling.job = Some(FillingJob { work, progress, lines, more, remarks: said, more_remarks });

@@ -13,12 +13,14 @@ mod desk;
 mod report;
 mod stream;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
 use home_assistant::{
-    Connected, Error, JournalError, JournalFile, Metadata, Outcome, Prepended, Running, Token,
-    fill, prepend, undo,
+    Connected, Error, JournalError, JournalFile, Metadata, Prepended, Running, Token, fill,
+    prepend, undo,
 };
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -75,15 +77,17 @@ async fn connected(access: &Access) -> Result<Running<Stream>, Failed> {
     Ok(connected.running(|| LocalTime::now().timestamp()).await?)
 }
 
-/// Fills the gaps of all counters that have stored readings, not farther back than `back`.
+/// Fills the gaps of all counters that have stored readings, not farther back than `back`. The report
+/// has what was done, also if this fails or is dropped: then close it.
 pub(crate) async fn fill_all(
     access: &Access,
     source: &Source,
     journal: &Path,
     back: SignedDuration,
     is_dry: bool,
-) -> Result<Report, Failed> {
-    fill_telling(access, source, journal, back, is_dry, |_, _| {}).await
+    report: &mut Report,
+) -> Result<(), Failed> {
+    fill_telling(access, source, journal, (back, is_dry), report, |_, _| {}).await
 }
 
 /// Does the same. Before each counter, `tell` gets its number and the number of all.
@@ -91,10 +95,10 @@ async fn fill_telling(
     access: &Access,
     source: &Source,
     journal: &Path,
-    back: SignedDuration,
-    is_dry: bool,
+    (back, is_dry): (SignedDuration, bool),
+    report: &mut Report,
     tell: impl Fn(usize, usize),
-) -> Result<Report, Failed> {
+) -> Result<(), Failed> {
     // Without a lock, two processes could write at the same time.
     let mut journal = JournalFile::open(journal)?;
     let mut running = connected(access).await?;
@@ -103,23 +107,21 @@ async fn fill_telling(
     let reading = source.clone();
     let stored = tokio::task::spawn_blocking(move || reading.stored(since, now)).await??;
     let entities = running.entities().await?;
-    let mut report = Report::default();
     let of = stored.len();
     for (index, stored) in stored.into_iter().enumerate() {
         tell(index.saturating_add(1), of);
         let of_it = |entity: &&home_assistant::Entity| entity.unique_id == stored.unique_id;
         let Some(entity) = entities.iter().find(of_it) else { continue };
-        let id = entity.entity_id.clone();
+        let id = &entity.entity_id;
         let is_full = source.is_full();
-        let done = fill_one(&mut running, &id, &stored, &mut journal, (is_full, is_dry)).await?;
+        fill_one(&mut running, id, &stored, &mut journal, (is_full, is_dry), report).await?;
         report.has_no_log |= is_full && !stored.has_log;
         if !stored.log_fits() {
             report.odd_logs.push(id.clone());
         }
-        report.entities.push((id, done));
     }
     running.close().await;
-    Ok(report)
+    Ok(())
 }
 
 async fn fill_one(
@@ -128,48 +130,57 @@ async fn fill_one(
     stored: &Stored,
     journal: &mut JournalFile,
     (is_full, is_dry): (bool, bool),
-) -> Result<OfEntity, Failed> {
+    report: &mut Report,
+) -> Result<(), Failed> {
     let metadata = match running.metadata(entity_id).await? {
         Ok(metadata) => metadata,
-        Err(reason) => return Ok(OfEntity::Unsuitable(reason)),
+        Err(reason) => {
+            report.note(entity_id, OfEntity::Unsuitable(reason));
+            return Ok(());
+        }
     };
-    let unit = metadata.unit().to_owned();
-    let Some(counter) = stored.counter_in(&unit) else {
-        return Ok(OfEntity::Inexact { ours: stored.unit.clone(), theirs: unit });
+    let unit = metadata.unit();
+    let Some(counter) = stored.counter_in(unit) else {
+        let (ours, theirs) = (stored.unit.clone(), unit.to_owned());
+        report.note(entity_id, OfEntity::Inexact { ours, theirs });
+        return Ok(());
     };
-    let mut outcome = Outcome::default();
+    let outcome = report.begin(entity_id, unit);
     if is_full {
         let done = outcome.before.insert(Prepended::default());
         prepend(running, &metadata, &counter, journal, is_dry, done).await?;
     }
     if let Some(first) = counter.first() {
         // The row before the first hour may be the start of a gap.
-        let from = first.earlier(1);
-        let may_repair = is_full;
-        let how = (from, may_repair, is_dry);
-        fill(running, &metadata, &counter, journal, how, &mut outcome).await?;
+        let how = (first.earlier(1), is_full, is_dry);
+        fill(running, &metadata, &counter, journal, how, outcome).await?;
     }
-    Ok(OfEntity::Filled { unit, outcome })
+    report.end();
+    Ok(())
 }
 
-/// Takes back all that was filled.
-pub(crate) async fn undo_all(access: &Access, journal: &Path) -> Result<Vec<Undone>, Failed> {
-    undo_telling(access, journal, |_, _| {}).await
+/// Takes back all that was filled. `undone` has what was taken back, also if this fails.
+pub(crate) async fn undo_all(
+    access: &Access,
+    journal: &Path,
+    undone: &mut Vec<Undone>,
+) -> Result<(), Failed> {
+    undo_telling(access, journal, undone, |_, _| {}).await
 }
 
 /// Does the same. Before each gap, `tell` gets its number and the number of all.
 async fn undo_telling(
     access: &Access,
     journal: &Path,
+    undone: &mut Vec<Undone>,
     tell: impl Fn(usize, usize),
-) -> Result<Vec<Undone>, Failed> {
+) -> Result<(), Failed> {
     let mut journal = JournalFile::open(journal)?;
     let entered = journal.to_undo();
     if entered.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let mut running = connected(access).await?;
-    let mut all = Vec::new();
     let of = entered.len();
     for (index, one) in entered.into_iter().enumerate() {
         tell(index.saturating_add(1), of);
@@ -181,11 +192,11 @@ async fn undo_telling(
             }
             None => true,
         };
+        undone.push(Undone { entity_id: one.statistic_id, kept: one.kept, is_changed });
         if !is_changed {
             journal.note_undone(one.number)?;
         }
-        all.push(Undone { entity_id: one.statistic_id, kept: one.kept, is_changed });
     }
     running.close().await;
-    Ok(all)
+    Ok(())
 }

@@ -14,6 +14,8 @@ use home_assistant::{
 pub(crate) struct Report {
     /// By entity id.
     pub(crate) entities: Vec<(String, OfEntity)>,
+    /// The id of the entity that is being filled, its unit, and what was done so far.
+    current: Option<(String, String, Outcome)>,
     /// Whether the hours before the first one were asked for, and no log of a meter is kept.
     pub(crate) has_no_log: bool,
     /// The entities whose meter's log was not used, because it does not fit the readings.
@@ -41,6 +43,34 @@ pub(crate) struct Undone {
 }
 
 impl Report {
+    /// Notes what happened to an entity.
+    pub(super) fn note(&mut self, id: &str, done: OfEntity) {
+        self.entities.push((id.to_owned(), done));
+    }
+
+    /// Begins with an entity. The result is for what is done.
+    pub(super) fn begin(&mut self, id: &str, unit: &str) -> &mut Outcome {
+        let (_, _, outcome) =
+            self.current.insert((id.to_owned(), unit.to_owned(), Outcome::default()));
+        outcome
+    }
+
+    /// Notes that everything is done for the entity that was begun.
+    pub(super) fn end(&mut self) {
+        if let Some((id, unit, outcome)) = self.current.take() {
+            self.entities.push((id, OfEntity::Filled { unit, outcome }));
+        }
+    }
+
+    /// Notes that the work has ended early. The entity that is not finished counts if something was
+    /// done for it.
+    pub(crate) fn close(&mut self) {
+        if self.current.as_ref().is_some_and(|(_, _, outcome)| outcome.has_changes()) {
+            self.end();
+        }
+        self.current = None;
+    }
+
     /// Logs what was filled.
     pub(super) fn log(&self) {
         for (id, done) in &self.entities {
@@ -361,6 +391,7 @@ mod tests {
             )],
             has_no_log: true,
             odd_logs: vec!["sensor.b".to_owned()],
+            ..Report::default()
         };
         let raised = vec![Raised { from: hour(12), by: Decimal::new(3207, 1) }];
         let refused = Some(Refusal::Unknown);

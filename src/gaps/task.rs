@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use super::{Failed, Source, fill_all};
+use super::{Failed, Report, Source, fill_all};
 use crate::config::Access;
 use meter::back_off::BackOff;
 use meter::news::News;
@@ -58,12 +58,15 @@ async fn forever(repeating: &Repeating) {
     let mut away = AWAY;
     loop {
         let mut pause = PAUSE;
-        match fill_all(access, source, journal, back, false).await {
-            Ok(report) => {
+        let mut report = Report::default();
+        let done = fill_all(access, source, journal, back, false, &mut report).await;
+        report.close();
+        report.log();
+        match done {
+            Ok(()) => {
                 back = LATER;
                 away.reset();
                 problems.is_new(None);
-                report.log();
                 debug!("Looked for gaps in Home Assistant's statistics: {report:?}.");
             }
             Err(error) => {

@@ -35,6 +35,13 @@ impl Outcome {
         before.chain(&self.filled)
     }
 
+    /// Whether something was written, or would be.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        let raised = self.before.iter().flat_map(|before| &before.raised).chain(&self.repaired);
+        self.imports().next().is_some() || raised.count() > 0
+    }
+
     /// The sum of one of these rows when all is done. In a dry run, the sums that are raised before
     /// it is written are not raised yet.
     #[must_use]
