@@ -107,6 +107,7 @@ async fn fill_telling(
     let reading = source.clone();
     let stored = tokio::task::spawn_blocking(move || reading.stored(since, now)).await??;
     let entities = running.entities().await?;
+    journal.follow(&entities);
     let of = stored.len();
     for (index, stored) in stored.into_iter().enumerate() {
         tell(index.saturating_add(1), of);
@@ -176,11 +177,12 @@ async fn undo_telling(
     tell: impl Fn(usize, usize),
 ) -> Result<(), Failed> {
     let mut journal = JournalFile::open(journal)?;
-    let entered = journal.to_undo();
-    if entered.is_empty() {
+    if journal.to_undo().is_empty() {
         return Ok(());
     }
     let mut running = connected(access).await?;
+    journal.follow(&running.entities().await?);
+    let entered = journal.to_undo();
     let of = entered.len();
     for (index, one) in entered.into_iter().enumerate() {
         tell(index.saturating_add(1), of);

@@ -3,6 +3,7 @@
 //! It is written before Home Assistant is. A lock on a second file keeps another process out: two
 //! that write at the same time could keep each other's rows.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 use crate::metadata::Metadata;
 use crate::notes::{Journal, Kept, Noted};
+use crate::running::Entity;
 
 /// The largest file. If it grows larger, the oldest entries are dropped.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -44,13 +46,19 @@ pub enum JournalError {
 pub struct JournalFile {
     path: PathBuf,
     entries: Vec<Entry>,
+    /// The unique ids of Home Assistant's entities, by the ids that they have now.
+    unique_ids: BTreeMap<String, String>,
     _lock: File,
 }
 
 /// One call that wrote rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
+    /// The id of the entity when this was written.
     statistic_id: String,
+    /// The id that it keeps when it is renamed. Earlier versions did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unique_id: Option<String>,
     unit: String,
     written: Vec<KeptRow>,
     replaced: Vec<KeptRow>,
@@ -158,7 +166,25 @@ impl JournalFile {
                 serde_json::from_str(&text).map_err(|_| JournalError::Damaged(path.to_owned()))?
             }
         };
-        Ok(Self { path: path.to_owned(), entries, _lock: lock })
+        let unique_ids = BTreeMap::new();
+        Ok(Self { path: path.to_owned(), entries, unique_ids, _lock: lock })
+    }
+
+    /// Follows entities that were renamed: Home Assistant renames their statistics, too. An entity
+    /// that does not exist any more keeps the id that it had.
+    pub fn follow(&mut self, entities: &[Entity]) {
+        for entry in &mut self.entries {
+            let is_it = |entity: &&Entity| match &entry.unique_id {
+                Some(unique_id) => entity.unique_id == *unique_id,
+                None => entity.entity_id == entry.statistic_id,
+            };
+            if let Some(entity) = entities.iter().find(is_it) {
+                entry.statistic_id.clone_from(&entity.entity_id);
+                entry.unique_id = Some(entity.unique_id.clone());
+            }
+        }
+        let ids = |it: &Entity| (it.entity_id.clone(), it.unique_id.clone());
+        self.unique_ids = entities.iter().map(ids).collect();
     }
 
     /// What can be taken back, newest first.
@@ -267,6 +293,7 @@ impl Journal for JournalFile {
         let Kept { written, replaced, joint } = kept;
         let entry = Entry {
             statistic_id: metadata.statistic_id().to_owned(),
+            unique_id: self.unique_ids.get(metadata.statistic_id()).cloned(),
             unit: metadata.unit().to_owned(),
             written: written.iter().map(KeptRow::from).collect(),
             replaced: replaced.iter().map(KeptRow::from).collect(),

@@ -1147,6 +1147,52 @@ fn a_joint_that_is_begun_again_is_in_the_journal_once() {
     assert_eq!(journal.before(&other).len(), 1);
 }
 
+/// Home Assistant renames the statistics with the entity.
+#[test]
+fn an_entity_that_was_renamed_is_found_by_its_unique_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("statistics.json");
+    let entities = |ids: &[(&str, &str)]| -> Vec<Entity> {
+        let entity = |(id, unique): &(&str, &str)| Entity {
+            entity_id: (*id).to_owned(),
+            unique_id: (*unique).to_owned(),
+        };
+        ids.iter().map(entity).collect()
+    };
+    let of = |id: &str| Metadata { statistic_id: id.to_owned(), ..metadata() };
+    let ids = |journal: &JournalFile| -> Vec<_> {
+        journal.to_undo().into_iter().map(|it| it.statistic_id).collect()
+    };
+    // As an earlier version has written it, with a joint.
+    let old = r#"[{"statistic_id":"sensor.old","unit":"kWh","written":[],"replaced":[],
+        "undone":false,"joint":{"oldest":["2026-11-28T07:00:00Z","99.9","0"],
+        "live":["2026-11-28T11:00:00Z","100.7","0.1"],"by":"0.7","sent":false,"undoing":false}}]"#;
+    std::fs::write(&path, old).unwrap();
+    let mut journal = JournalFile::open(&path).unwrap();
+    assert!(!journal.before(&of("sensor.old"))[0].is_done);
+    journal.follow(&entities(&[("sensor.old", "a"), (ENTITY, "b")]));
+    let joint = journal.before(&of("sensor.old"))[0].joint;
+    journal.keep(&metadata(), &kept(3)).unwrap();
+    journal.keep(&metadata(), &kept(3)).unwrap();
+    drop(journal);
+    // The second has got the id of the first.
+    let renamed = entities(&[("sensor.new", "a"), ("sensor.old", "b")]);
+    let mut journal = JournalFile::open(&path).unwrap();
+    journal.follow(&renamed);
+    assert_eq!(ids(&journal), ["sensor.old", "sensor.new"]);
+    assert_eq!(journal.before(&of("sensor.new"))[0].joint, joint);
+    assert_eq!(journal.before(&of("sensor.old")), []);
+    journal.note_done(&of("sensor.new"), hour(11)).unwrap();
+    journal.keep(&of("sensor.old"), &kept(3)).unwrap();
+    assert_eq!(journal.to_undo().len(), 2);
+    drop(journal);
+    // One that does not exist any more keeps the id that it had.
+    let mut journal = JournalFile::open(&path).unwrap();
+    journal.follow(&entities(&[("sensor.third", "b")]));
+    assert_eq!(ids(&journal), ["sensor.third", "sensor.new"]);
+    assert!(journal.before(&of("sensor.new"))[0].is_done);
+}
+
 /// Without it, the next run would take imported rows for Home Assistant's own.
 #[test]
 fn a_large_journal_never_drops_where_sums_were_joined() {
