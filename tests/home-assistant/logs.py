@@ -18,7 +18,9 @@ SERIAL = "71234567"
 POINTS = [(1, None), (1, 0), (1, 0.01), (1, 0.5), (2, None), (2, 0), (2, 0.001), (2, 0.005),
           (2, 0.02), (2, 0.5)]
 KILLED = [f"killed_{number}" for number in range(len(POINTS))]
-METERS = ["first", "undone", *KILLED]
+# Each is named after what happens to it later.
+OTHERS = ["undone", "lowered", "renamed", "extended", "anew"]
+METERS = ["first", *OTHERS, *KILLED]
 
 
 def story(folder, control=None):
@@ -26,8 +28,13 @@ def story(folder, control=None):
     world = house.world
     house.hours(3)
     everything_before(house)
+    lowered(house)
+    extended(house)
+    anew(house)
     killed(house)
-    undone(house)
+    world.rename("renamed", "with_another_name")
+    for name in ("undone", "renamed", "extended"):
+        undone(house, name)
     house.check_messages()
     house.close()
     return house
@@ -42,6 +49,8 @@ class LoggedHouse(House):
         super().__init__(folder, begin, meters, control)
         self.adjusted, self.read_since = set(meters), begin
         self.logs = folder / "meter-logs"
+        # Meters whose log of days was not read yet.
+        self.without_days = {"extended"}
         hours, days = self.read("hour"), self.read("day")
         self.expected = expected(hours, days)
         newest = hours[-1]["values"]["energy"]["value"]
@@ -64,7 +73,8 @@ class LoggedHouse(House):
 
     def store(self, name):
         folder = super().store(name)
-        shutil.copytree(self.logs, folder / "meter-logs", dirs_exist_ok=True)
+        ignore = shutil.ignore_patterns(*["*-day.txt"] * (name in self.without_days))
+        shutil.copytree(self.logs, folder / "meter-logs", dirs_exist_ok=True, ignore=ignore)
         return folder
 
 
@@ -91,7 +101,7 @@ def everything_before(house):
     texts, written = house.run(["first"], "--full", "--dry-run")
     house.check("a dry run writes nothing",
                 world.everything("first")[1] == before and not written, f"{len(written)} messages")
-    house.run(["first", "undone"], "--full")
+    house.run(["first", *OTHERS], "--full")
     check_joined(house, "first")
     after = world.everything("first")[1]
     texts, written = house.run(["first"], "--full")
@@ -124,7 +134,7 @@ def check_days(house, name):
     """The bars of days that Home Assistant shows, against the log of days."""
     found = house.world.ask(
         "recorder/statistics_during_period", start_time="2020-01-01T00:00:00Z", period="day",
-        statistic_ids=[f"sensor.{name}"], types=["change"])[f"sensor.{name}"]
+        statistic_ids=[house.world.id(name)], types=["change"])[house.world.id(name)]
     bars = {datetime.fromtimestamp(bar["start"] / 1000, LOCAL).date(): bar["change"]
             for bar in found}
     ends = {}
@@ -137,6 +147,65 @@ def check_days(house, name):
                  for day in days)
     house.check(f"{name}: each day has what was used on it", not wrong and len(days) > 400,
                 f"{len(days)} days, {summer} of them in summer, wrong: {wrong[:5]}")
+
+
+def check_nothing_new(house, name):
+    """Another run changes no row."""
+    after = house.world.everything(name)[1]
+    texts, written = house.run([name], "--full")
+    house.check(f"{name}: another run changes no row",
+                house.world.everything(name)[1] == after and not written,
+                f"{len(written)} messages; {texts.get(name, '').strip()}")
+    return texts.get(name, "")
+
+
+def lowered(house):
+    """The user lowers the sums at the first hour by hand. They are not raised again."""
+    world = house.world
+    if not house.is_control:
+        before = world.rows("lowered")
+        world.ask("recorder/adjust_sum_statistics", statistic_id="sensor.lowered",
+                  start_time=BEGIN.isoformat(), adjustment=-50,
+                  adjustment_unit_of_measurement="kWh")
+        world.until(lambda: world.rows("lowered")[-1][2] < before[-1][2] - 49, "lower sum")
+    text = check_nothing_new(house, "lowered")
+    house.check("lowered: the program says why", "somebody has changed sums" in text, text.strip())
+    house.compare("lowered")
+
+
+def extended(house):
+    """The log of days is read after the hours were written. The first run is killed."""
+    rows = house.world.rows("extended")
+    house.without_days.clear()
+    texts, written = house.run(["extended"], "--full", "--dry-run")
+    house.check("extended: a dry run writes nothing",
+                house.world.rows("extended") == rows and not written)
+    house.run(["extended"], "--full", kill=(2, None))
+    texts, written = house.run(["extended"], "--full", times=2)
+    house.check("extended: the next run only joins the sums",
+                [command["type"] for _, command in written] == ["recorder/adjust_sum_statistics"],
+                texts.get("extended", "").strip())
+    check_joined(house, "extended")
+    check_nothing_new(house, "extended")
+    house.hours(1)
+    check_joined(house, "extended")
+    house.compare("older hours")
+
+
+def anew(house):
+    """Home Assistant's statistics of the entity are deleted, and begin again."""
+    world = house.world
+    world.ask("recorder/clear_statistics", statistic_ids=["sensor.anew"])
+    world.until(lambda: not world.rows("anew"), "end of the statistics")
+    house.hours(2)
+    texts, written = house.run(["anew"], "--full")
+    text = texts.get("anew", "")
+    house.check("anew: the program says that it writes again",
+                "no longer has the hours that an earlier run has written" in text,
+                f"{len(written)} messages, {len(text.splitlines())} lines")
+    check_joined(house, "anew")
+    check_nothing_new(house, "anew")
+    house.compare("anew")
 
 
 def killed(house):
@@ -159,31 +228,27 @@ def killed(house):
     house.compare("killed")
 
 
-def undone(house):
+def undone(house, name):
     """Home Assistant's own rows become what they are without us. The others make no bar."""
-    texts, written = house.run(["undone"], "--undo")
+    texts, written = house.run([name], "--undo", times=2)
     begin = BEGIN.timestamp()
-    tables = [[row for row in house.world.rows("undone", table) if row[0] >= begin]
+    tables = [[row for row in house.world.rows(name, table) if row[0] >= begin]
               for table in ("statistics", "statistics_short_term")]
-    house.kept["own"] = tables
+    house.kept[f"own {name}"] = tables
     if not house.is_control:
         is_same = all(
             len(own) == len(other) and all(
                 abs(a - b) < 1e-6 for one, two in zip(own, other) for a, b in zip(one, two))
-            for own, other in zip(tables, house.control["own"]))
-        left = [row for row in house.world.rows("undone") if row[0] < begin]
-        house.check("undone: Home Assistant's own rows are as without us", is_same,
-                    f"{[len(table) for table in tables]} rows; {texts['undone'].strip()}")
-        house.check("undone: the older rows make no bar",
-                    all(state is None and total == 0 for _, state, total in left),
+            for own, other in zip(tables, house.control[f"own {name}"]))
+        left = [row for row in house.world.rows(name) if row[0] < begin]
+        house.check(f"{name}: Home Assistant's own rows are as without us", is_same,
+                    f"{[len(table) for table in tables]} rows; {texts[name].strip()}")
+        house.check(f"{name}: the older rows make no bar",
+                    left and all(state is None and total == 0 for _, state, total in left),
                     f"{len(left)} rows")
-    after = house.world.everything("undone")[1]
-    texts, written = house.run(["undone"], "--full")
-    house.check("undone: is left alone then",
-                house.world.everything("undone")[1] == after and not written,
-                texts.get("undone", "").strip())
+    check_nothing_new(house, name)
     house.hours(1)
-    house.compare("undone")
+    house.compare(name)
 
 
 class UnreadHouse(LoggedHouse):

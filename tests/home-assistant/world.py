@@ -69,6 +69,8 @@ class World:
             self.clock = mmap.mmap(clock.fileno(), 8)
         self.log = open(folder / "home-assistant.log", "ab")
         self.token, self.core, self.shown = None, None, {}
+        # The ids of entities that were renamed.
+        self.ids = {}
         conf = folder / "mosquitto.conf"
         conf.write_text("listener 1883 127.0.0.1\nallow_anonymous true\nuser root\n")
         self.broker = subprocess.Popen(["mosquitto", "-c", conf], stderr=self.log)
@@ -179,6 +181,17 @@ class World:
             "unit_of_measurement": unit, "device": {"identifiers": ["sensors"], "name": "Sensors"},
         }), f"sensors/{name}/is": "online"})
 
+    def id(self, name):
+        return f"sensor.{self.ids.get(name, name)}"
+
+    def rename(self, name, new):
+        """Home Assistant renames the statistics with the entity, a moment later."""
+        rows = len(self.rows(name))
+        self.ask("config/entity_registry/update", entity_id=self.id(name),
+                 new_entity_id=f"sensor.{new}")
+        self.ids[name] = new
+        self.until(lambda: len(self.rows(name)) == rows, "renamed statistics")
+
     def show(self, states, factors=None):
         """Publishes states, `None` for an unavailable sensor, and waits until they have arrived."""
         payloads = {}
@@ -193,7 +206,7 @@ class World:
         def has_arrived():
             all_states = {one["entity_id"]: one["state"] for one in self.http("/api/states")}
             for name, state in states.items():
-                found = all_states[f"sensor.{name}"]
+                found = all_states[self.id(name)]
                 if state is None or found in ("unavailable", "unknown"):
                     if state is not None or found != "unavailable":
                         return False
@@ -216,12 +229,12 @@ class World:
         """Start, state and sum of each row."""
         return self.select(
             f"SELECT start_ts, state, sum FROM {table} JOIN statistics_meta AS meta "
-            "ON meta.id = metadata_id WHERE statistic_id = ? ORDER BY start_ts", f"sensor.{name}")
+            "ON meta.id = metadata_id WHERE statistic_id = ? ORDER BY start_ts", self.id(name))
 
     def metadata(self, name):
         """All columns but the number of the row."""
         sql = "SELECT * FROM statistics_meta WHERE statistic_id = ?"
-        return [row[1:] for row in self.select(sql, f"sensor.{name}")]
+        return [row[1:] for row in self.select(sql, self.id(name))]
 
     def everything(self, name):
         """All columns of all rows of a sensor, to the last bit."""
@@ -230,7 +243,7 @@ class World:
             [tuple(one.hex() if isinstance(one, float) else one for one in row) for row in
              self.select(f"SELECT {columns} FROM {table} WHERE metadata_id = "
                          "(SELECT id FROM statistics_meta WHERE statistic_id = ?) "
-                         "ORDER BY start_ts", f"sensor.{name}")]
+                         "ORDER BY start_ts", self.id(name))]
             for table in ("statistics", "statistics_short_term")]
 
 
