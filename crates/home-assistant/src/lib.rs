@@ -54,4 +54,6 @@ pub use self::journal::{Entered, JournalError, JournalFile};
 pub use self::metadata::{Metadata, Unsuitable};
 pub use self::notes::{Journal, Kept, Noted};
 pub use self::running::{Entity, Running};
-pub use statistics::{Changed, Counter, Hour, Import, Joint, Left, Reason, Refusal, Row, Series};
+pub use statistics::{
+    Changed, Counter, Hour, Import, Joint, Left, Proof, Reason, Refusal, Row, Series,
+};

@@ -10,6 +10,20 @@ use crate::series::{Row, same};
 /// In so many hours, the resolution of the counter may hide that two sources differ.
 const FEW: usize = 6;
 
+/// In so many hours in which something was counted, it does not.
+const ENOUGH: usize = 24;
+
+/// Whether another source is certain to show what a counter showed ([`Counter::proof`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// It is.
+    Proved,
+    /// It shows something else.
+    Differs,
+    /// Something was counted in too few of the hours that both have.
+    TooFew,
+}
+
 /// What one counter of one meter showed at full hours, since it last fell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counter {
@@ -50,6 +64,37 @@ impl Counter {
             hours = hours.saturating_add(1);
         }
         hours < FEW || apart.checked_add(apart).is_some_and(|twice| twice <= counted)
+    }
+
+    /// Whether another source, such as the meter's log of hours, is certain to show the same at the
+    /// same hours.
+    ///
+    /// Nobody looks at what is written then, so this asks for more than [`Self::agrees_with`]. A
+    /// source that is late by an hour shows the same as long as nothing was counted in the hour
+    /// before, and one that is early in the hour after. So both hours are compared: what lies between
+    /// the sources must be less than a quarter of what was counted in either. That is the most if
+    /// they differ by 15 minutes. It must be so in each part with enough hours to be certain, because
+    /// a clock that is set today says nothing about the entries of last month.
+    #[must_use]
+    pub fn proof(&self, readings: &[(Hour, Decimal)]) -> Proof {
+        let other = since_the_last_fall(readings.iter().copied());
+        let (mut part, mut proof) = (Part::default(), Proof::TooFew);
+        for (hour, value) in other.iter().rev() {
+            let at = |hour| self.at_end.get(&hour).copied();
+            let known = (at(hour.previous()), at(*hour), at(hour.next()));
+            let (Some(before), Some(now), Some(after)) = known else { continue };
+            if part.add(*value, before, now, after).is_none() {
+                return Proof::Differs;
+            }
+            if !part.is_enough() {
+                continue;
+            }
+            if !part.fits() {
+                return Proof::Differs;
+            }
+            (part, proof) = (Part::default(), Proof::Proved);
+        }
+        proof
     }
 
     /// Adds readings from another source, such as the meter's log of hours. Those that contradict
@@ -120,6 +165,39 @@ impl Counter {
         let earlier = self.days.range(..row.hour).chain(self.at_end.range(..row.hour)).next_back();
         let is_reached = self.from(row.hour).is_some_and(|after| is_at_most(row.state, after));
         is_reached && earlier.is_some_and(|(_, before)| is_at_most(*before, row.state))
+    }
+}
+
+/// Hours that two sources have.
+#[derive(Debug, Default)]
+struct Part {
+    /// What lies between the sources, in all hours together.
+    apart: Decimal,
+    /// What was counted in the hours before, and in the hours after.
+    counted: [Decimal; 2],
+    /// In how many of them something was counted.
+    hours: [usize; 2],
+}
+
+impl Part {
+    /// `None` if a number is too large.
+    fn add(&mut self, other: Decimal, before: Decimal, now: Decimal, after: Decimal) -> Option<()> {
+        self.apart = other.checked_sub(now).and_then(|by| self.apart.checked_add(by.abs()))?;
+        let rises = [now.checked_sub(before)?, after.checked_sub(now)?];
+        for ((counted, hours), by) in self.counted.iter_mut().zip(&mut self.hours).zip(rises) {
+            *counted = counted.checked_add(by)?;
+            *hours = hours.saturating_add(usize::from(by > Decimal::ZERO));
+        }
+        Some(())
+    }
+
+    fn is_enough(&self) -> bool {
+        self.hours.iter().all(|hours| *hours >= ENOUGH)
+    }
+
+    fn fits(&self) -> bool {
+        let four = self.apart.checked_mul(Decimal::from(4));
+        four.is_some_and(|four| self.counted.iter().all(|counted| four < *counted))
     }
 }
 

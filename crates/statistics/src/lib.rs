@@ -35,6 +35,9 @@
 //!   not fall.
 //! - An import before the first hour is taken back by rows without a state and an opposite
 //!   adjustment ([`Removal`]). Both are computed from what is read back.
+//! - The meter's log is another source of what the counter showed. Whether it fits the readings of the
+//!   same hours is compared: for a user who looks at the plan ([`Counter::agrees_with`]), or for nobody
+//!   ([`Counter::proof`]).
 //! - Nothing spans a fall of the counter ([`Counter`]): the counter was reset, or belongs to another
 //!   meter.
 
@@ -49,7 +52,7 @@ mod series;
 mod tests;
 
 pub use self::before::{Adjustment, Before, Joint, Refusal, Removal, before, between};
-pub use self::counter::Counter;
+pub use self::counter::{Counter, Proof};
 pub use self::gaps::{Gap, Left, Reason, gaps, uncovered};
 pub use self::hour::{Compiled, Hour};
 pub use self::series::{Changed, Import, Row, Series};

@@ -62,6 +62,12 @@ impl Series {
         self.odd.contains(&hour)
     }
 
+    /// Whether a row before this hour lacks a state or a sum.
+    #[must_use]
+    pub fn has_odd_before(&self, hour: Hour) -> bool {
+        self.odd.range(..hour).next().is_some()
+    }
+
     /// Its rows, oldest first.
     #[must_use]
     pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Row> {

@@ -350,6 +350,55 @@ fn a_log_of_another_time_does_not_agree() {
     assert!(still.agrees_with(&log(0)));
 }
 
+/// A counter of whole kWh that rises by one at these minutes, seen `late` minutes late at full hours.
+fn seen(rises: &[i64], late: i64, hours: std::ops::Range<i64>) -> Vec<(Hour, Decimal)> {
+    let shown = |minute: i64| rises.iter().filter(|at| **at <= minute).count();
+    hours.map(|number| (hour(number), kwh(index(shown(60 * number - late))))).collect()
+}
+
+#[test]
+fn a_log_is_proved_by_a_day_in_which_something_was_counted() {
+    // In each hour, at another minute.
+    let rises: Vec<i64> = (0..200).map(|number| 60 * number + 1 + number * 7 % 58).collect();
+    let proof =
+        |late, hours| Counter::new(seen(&rises, 0, 0..100)).proof(&seen(&rises, late, hours));
+    for late in [-10, -5, 0, 5, 10] {
+        assert_eq!(proof(late, 20..80), Proof::Proved, "{late}");
+    }
+    for late in [-1440, -120, -60, -30, -20, 20, 30, 60, 120, 1440] {
+        assert_eq!(proof(late, 30..80), Proof::Differs, "{late}");
+    }
+    // The hours at both ends of the readings lack a neighbour.
+    assert_eq!(proof(0, 1..26), Proof::Proved);
+    assert_eq!(proof(0, 0..24), Proof::TooFew);
+    assert_eq!(proof(60, 1..24), Proof::TooFew);
+    assert_eq!(proof(0, 150..200), Proof::TooFew);
+}
+
+/// In summer, something is counted now and then. A log that is late by an hour agrees then.
+#[test]
+fn a_log_that_is_late_is_found_out_by_rare_use() {
+    let rises: Vec<i64> = (0..60).map(|number| 600 * number + 30).collect();
+    let readings = Counter::new(seen(&rises, 0, 0..600));
+    for (late, expected) in [(0, Proof::Proved), (60, Proof::Differs), (-60, Proof::Differs)] {
+        assert_eq!(readings.proof(&seen(&rises, late, 1..599)), expected, "{late}");
+    }
+    assert!(readings.agrees_with(&seen(&rises, 60, 1..599)));
+    assert_eq!(readings.proof(&seen(&rises, 0, 1..200)), Proof::TooFew);
+}
+
+/// Many hours that fit must not outvote those since the clock was set, and the other way round.
+#[test]
+fn each_part_of_a_log_must_fit() {
+    let rises: Vec<i64> = (0..400).map(|number| 60 * number + 30).collect();
+    let readings = Counter::new(seen(&rises, 0, 0..400));
+    for (first, second) in [(0, 60), (60, 0), (-60, 0)] {
+        let mut log = seen(&rises, first, 1..200);
+        log.extend(seen(&rises, second, 201..399));
+        assert_eq!(readings.proof(&log), Proof::Differs, "{first} {second}");
+    }
+}
+
 /// What another program has written cannot be brought back, so it is not overwritten.
 #[test]
 fn rows_without_a_state_are_not_written() {
