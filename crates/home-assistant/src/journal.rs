@@ -63,8 +63,17 @@ struct Entry {
     written: Vec<KeptRow>,
     replaced: Vec<KeptRow>,
     undone: bool,
+    /// Whether all that was written is being taken back.
+    #[serde(default, skip_serializing_if = "is_false")]
+    undoing: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     joint: Option<KeptJoint>,
+}
+
+/// It is not stored then.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Where sums were joined.
@@ -205,6 +214,26 @@ impl JournalFile {
         entries.filter_map(entered).collect()
     }
 
+    /// Notes that everything is about to be taken back.
+    pub fn begin_undo_of_all(&mut self) -> Result<(), JournalError> {
+        for entry in &mut self.entries {
+            entry.undoing = true;
+        }
+        self.save()
+    }
+
+    /// Whether something that was written into this series was taken back, or that was begun. Then
+    /// nobody but the user may write into it.
+    #[must_use]
+    pub fn is_withdrawn(&self, metadata: &Metadata) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| {
+            let is_joint_undone = entry.joint.as_ref().is_some_and(|joint| joint.undoing);
+            entry.statistic_id == metadata.statistic_id()
+                && (entry.undone || entry.undoing || is_joint_undone)
+        })
+    }
+
     /// Notes that this was taken back. Its hours are then left alone for good.
     pub fn note_undone(&mut self, number: usize) -> Result<(), JournalError> {
         if let Some(entry) = self.entries.get_mut(number) {
@@ -298,6 +327,7 @@ impl Journal for JournalFile {
             written: written.iter().map(KeptRow::from).collect(),
             replaced: replaced.iter().map(KeptRow::from).collect(),
             undone: false,
+            undoing: false,
             joint: joint.as_ref().map(KeptJoint::from),
         };
         // An import that Home Assistant has refused is tried again each hour.

@@ -58,6 +58,7 @@ pub struct Entity {
 #[derive(Debug, Deserialize)]
 struct Config {
     state: String,
+    time_zone: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,8 +121,13 @@ pub(crate) async fn state<S>(socket: &mut Socket<S>) -> Result<String, Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Config { state } = parsed(&Command::GetConfig, &socket.ask(&Command::GetConfig).await?)?;
-    Ok(state)
+    Ok(config(socket).await?.state)
+}
+
+async fn config<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut Socket<S>,
+) -> Result<Config, Error> {
+    parsed(&Command::GetConfig, &socket.ask(&Command::GetConfig).await?)
 }
 
 fn parsed<'a, T: Deserialize<'a>>(command: &Command, raw: &'a RawValue) -> Result<T, Error> {
@@ -131,6 +137,11 @@ fn parsed<'a, T: Deserialize<'a>>(command: &Command, raw: &'a RawValue) -> Resul
 impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
     pub(crate) fn new(socket: Socket<S>) -> Self {
         Self { socket }
+    }
+
+    /// The name of Home Assistant's time zone.
+    pub async fn time_zone(&mut self) -> Result<Option<String>, Error> {
+        Ok(config(&mut self.socket).await?.time_zone)
     }
 
     /// The entities that were made from discovery messages.

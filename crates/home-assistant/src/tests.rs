@@ -1193,6 +1193,44 @@ fn an_entity_that_was_renamed_is_found_by_its_unique_id() {
     assert!(journal.before(&of("sensor.new"))[0].is_done);
 }
 
+/// A program that nobody watches must not write again what an interrupted undo has not reached.
+#[test]
+fn an_undo_that_was_begun_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("statistics.json");
+    let mut journal = JournalFile::open(&path).unwrap();
+    journal.keep(&metadata(), &kept(3)).unwrap();
+    journal.keep(&metadata(), &kept(4)).unwrap();
+    assert!(!journal.is_withdrawn(&metadata()));
+    journal.begin_undo_of_all().unwrap();
+    drop(journal);
+    let mut journal = JournalFile::open(&path).unwrap();
+    let other = Metadata { statistic_id: "sensor.other".to_owned(), ..metadata() };
+    assert!(journal.is_withdrawn(&metadata()) && !journal.is_withdrawn(&other));
+    assert!(!journal.is_undone(&metadata(), hour(3)));
+    assert_eq!(journal.to_undo().len(), 2);
+    // What is written by hand afterwards does not change that.
+    journal.keep(&other, &kept(5)).unwrap();
+    for number in [0, 1] {
+        journal.note_undone(number).unwrap();
+    }
+    drop(journal);
+    let journal = JournalFile::open(&path).unwrap();
+    assert!(journal.is_withdrawn(&metadata()) && !journal.is_withdrawn(&other));
+}
+
+/// As earlier versions have noted it.
+#[test]
+fn an_undo_of_joined_sums_that_was_begun_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = JournalFile::open(&folder.path().join("statistics.json")).unwrap();
+    let joint = Joint { oldest: None, live: kept(3).written[0], by: Decimal::ONE };
+    journal.begin(&metadata(), &joint).unwrap();
+    assert!(!journal.is_withdrawn(&metadata()));
+    journal.begin_undo(&metadata(), hour(3)).unwrap();
+    assert!(journal.is_withdrawn(&metadata()));
+}
+
 /// Without it, the next run would take imported rows for Home Assistant's own.
 #[test]
 fn a_large_journal_never_drops_where_sums_were_joined() {
