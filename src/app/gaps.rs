@@ -4,7 +4,8 @@ use tokio::sync::watch;
 
 use super::Services;
 use crate::config::{Config, HistoryUse};
-use crate::gaps::{self, Repeating, Source};
+use crate::gaps::{self, LogUse, Repeating, Source};
+use logging::LocalTime;
 
 /// The filling of gaps, which follows the settings. It ends when this is dropped.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Gaps {
     pub(super) fn change(&self, config: &Config) {
         let with = self.with(config);
         self.services.desk.work_with(&self.services.board, with.clone());
-        let next = with.filter(|_| config.history == HistoryUse::Gaps);
+        let next = with.filter(|_| config.history != HistoryUse::Off);
         self.settings.send_if_modified(|settings| {
             let is_other = *settings != next;
             *settings = next;
@@ -41,9 +42,13 @@ impl Gaps {
     fn with(&self, config: &Config) -> Option<Repeating> {
         let access = config.home_assistant.clone()?;
         let reader = self.services.history.as_ref()?.reader();
-        // What the meter has logged is written only if the user looks at it first: with the command.
-        let source = Source::new(reader, &config.meters, &config.publishing.id_prefix);
-        let journal = self.services.folder.as_ref()?.join(gaps::JOURNAL);
+        let folder = self.services.folder.as_ref()?;
+        let mut source = Source::new(reader, &config.meters, &config.publishing.id_prefix);
+        if config.history == HistoryUse::Full {
+            let zone = LocalTime::now().time_zone().clone();
+            source = source.with_logs(Some(folder.clone()), zone, LogUse::Unattended);
+        }
+        let journal = folder.join(gaps::JOURNAL);
         Some(Repeating { access, source, journal })
     }
 }

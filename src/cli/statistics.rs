@@ -6,21 +6,18 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use jiff::SignedDuration;
-use jiff::tz::TimeZone;
 use tracing::Level;
 
 use super::ask::{print, waiting_for};
 use super::signals::with_signals;
 use crate::PROGRAM;
 use crate::config::{self, Config};
-use crate::gaps::{self, Report, Source, fill_all, filled_words, undo_all, undone_words};
+use crate::gaps::{
+    self, LogUse, Report, Source, fill_all, filled_words, is_universal, undo_all, undone_words,
+};
 use crate::history_file;
 use history::Reader;
 use logging::LocalTime;
-
-/// As far back as there are stored hours.
-const BACK: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -79,7 +76,8 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
                  log; set the variable `TZ` to the zone of the meter, like Europe/Copenhagen"
             );
         }
-        source = source.with_logs([beside, own].into_iter().flatten(), zone).full();
+        let folders = [beside, own].into_iter().flatten();
+        source = source.with_logs(folders, zone, LogUse::ByHand);
     }
     let waiting = format!(
         "Waiting for Home Assistant at {} to compile statistics. This takes up to 5 minutes.",
@@ -91,7 +89,7 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
             if args.undo {
                 undo_all(&access, &journal, &mut undone).await
             } else {
-                fill_all(&access, &source, &journal, BACK, args.dry_run, &mut report).await
+                fill_all(&access, &source, &journal, gaps::ALL, args.dry_run, &mut report).await
             }
         };
         let done = tokio::select! {
@@ -109,27 +107,4 @@ pub(super) fn run(args: &Arguments) -> anyhow::Result<ExitCode> {
         done
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whether it is the zone of a machine on which nobody has set one. A meter shows local time.
-fn is_universal(zone: &TimeZone) -> bool {
-    zone.iana_name().is_none_or(|name| {
-        ["UTC", "UCT", "GMT", "Zulu", "Universal"].contains(&name) || name.starts_with("Etc/")
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_zone_that_nobody_has_set_is_recognized() {
-        for name in ["UTC", "Etc/UTC", "Etc/GMT-1"] {
-            assert!(is_universal(&TimeZone::get(name).unwrap()), "{name}");
-        }
-        assert!(is_universal(&TimeZone::UTC) && is_universal(&TimeZone::unknown()));
-        for name in ["Europe/Copenhagen", "Atlantic/Reykjavik"] {
-            assert!(!is_universal(&TimeZone::get(name).unwrap()), "{name}");
-        }
-    }
 }

@@ -113,8 +113,8 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// Home Assistant, if its address and a token are set. Both are needed to fill gaps, but not in
-    /// the app: it gets both from the Supervisor.
+    /// Home Assistant, if its address and a token are set. Both are needed to write statistics, but
+    /// not in the app: it gets both from the Supervisor.
     fn home_assistant(&mut self, history: HistoryUse) -> Option<Access> {
         let needed: [&'static Key; 2] = [&keys::API_URL, &keys::API_TOKEN];
         let is_app = matches!(

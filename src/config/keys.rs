@@ -861,18 +861,20 @@ settings! {
     };
     HISTORY: HistoryUse = value::history_use, Key {
         path: "homeassistant.history",
-        kind: Kind::Words(&["off", "gaps"], ""),
+        kind: Kind::Words(&["off", "gaps", "full"], ""),
         form: FormName::Option(Field { name: "history", label: "Fill the statistics" }),
         variable: Some("HOMEASSISTANT_HISTORY"),
-        accepted: "`off` or `gaps`",
+        accepted: "`off`, `gaps` or `full`",
         default: Value("off"),
-        brief: "gaps: fill gaps in Home Assistant's statistics from stored readings; it needs url \
-                and token",
-        text: "Whether the program fills gaps in Home Assistant's statistics after an outage. With \
-               `gaps`, it connects to Home Assistant once an hour and fills hours that are missing \
-               or that repeat the hour before. It uses its stored readings, and needs `url` and \
-               `token`. See [Fill gaps in the statistics](statistics.md). Make a backup of Home \
-               Assistant first.",
+        brief: "gaps: fill gaps in Home Assistant's statistics from stored readings; full: also from \
+                the meter's log, and write the time before; both need url and token",
+        text: "What the program writes into Home Assistant's statistics. With `gaps`, it connects to \
+               Home Assistant once an hour and fills hours that are missing or that repeat the hour \
+               before, from its stored readings. With `full`, it also uses what was read of the \
+               meter's log, and writes the time before the first hour of Home Assistant. Both need \
+               `url` and `token`. See [Correct Home Assistant's \
+               statistics](statistics.md#let-the-program-do-all-this). Make a backup of Home Assistant \
+               first.",
         ..KEY
     };
     API_URL: ApiAddress = value::parse, Key {
@@ -882,7 +884,7 @@ settings! {
         accepted: "an address like `http://homeassistant.local:8123`, without a path",
         sample: Idea("http://homeassistant.local:8123"),
         brief: "the address of Home Assistant, for history",
-        text: "The address of Home Assistant, without a path. It is used only to fill gaps in the \
+        text: "The address of Home Assistant, without a path. It is used only to correct its \
                statistics.",
         ..KEY
     };

@@ -59,6 +59,8 @@ pub enum HistoryUse {
     Off,
     /// What is missing after an outage.
     Gaps,
+    /// That, also from the meter's log, and what the meter counted before Home Assistant did.
+    Full,
 }
 
 /// The MQTT broker.

@@ -1296,6 +1296,7 @@ fn filling_gaps_needs_an_address_and_a_token() {
         ("token: a-secret-token", HistoryUse::Off, false),
         (both, HistoryUse::Off, true),
         (&format!("history: gaps, {both}"), HistoryUse::Gaps, true),
+        (&format!("history: full, {both}"), HistoryUse::Full, true),
     ] {
         let loaded = load(lines).unwrap();
         assert_eq!(loaded.config.history, history);
@@ -1305,8 +1306,8 @@ fn filling_gaps_needs_an_address_and_a_token() {
     for (lines, missing) in [
         ("history: gaps", vec!["homeassistant.url", "homeassistant.token"]),
         ("history: gaps, url: 'http://ha'", vec!["homeassistant.token"]),
-        // What was not proved is not offered.
-        ("history: full", vec!["homeassistant.history"]),
+        ("history: full", vec!["homeassistant.url", "homeassistant.token"]),
+        ("history: all", vec!["homeassistant.history"]),
         ("url: 'http://me:hunter22@ha', token: a-secret-token", vec!["homeassistant.url"]),
     ] {
         let words = problems(lines);

@@ -309,6 +309,7 @@ pub(super) fn history_use(text: &str) -> Option<HistoryUse> {
         // Some editors write `false` for `off`.
         "off" | "false" => Some(HistoryUse::Off),
         "gaps" => Some(HistoryUse::Gaps),
+        "full" => Some(HistoryUse::Full),
         _ => None,
     }
 }

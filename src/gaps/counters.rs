@@ -2,9 +2,10 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use home_assistant::{Counter, Hour};
+use home_assistant::{Counter, Hour, Proof};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kmp::logger::Log;
@@ -17,6 +18,32 @@ use crate::meter_logs::{self, Entries, Kept, Logged};
 use crate::topic::Ids;
 use history::{HistoryError, MeterKey, Reader};
 
+/// How entries of the meter's log are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum LogUse {
+    /// Not at all.
+    #[default]
+    Unused,
+    /// A user has asked for it, and can look at a dry run first.
+    ByHand,
+    /// Nobody looks, so the log must be proved to show what was read.
+    Unattended,
+}
+
+/// What the comparison of a log with readings says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogState {
+    /// It can be used, or there is none.
+    Fits,
+    /// It is not certain yet.
+    TooFew,
+    /// It shows something else.
+    Differs,
+}
+
+/// In so many days, the log of days must show what the log of hours shows.
+const DAYS: usize = 2;
+
 /// The stored readings, and the meters that they are of.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
@@ -25,13 +52,13 @@ pub(crate) struct Source {
     /// Folders of the program's state, with the entries of the meter's logs.
     logs: Vec<PathBuf>,
     zone: TimeZone,
-    is_full: bool,
+    log_use: LogUse,
 }
 
 /// The database is the same while the program runs.
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
-        (&self.meters, &self.logs, self.is_full) == (&other.meters, &other.logs, other.is_full)
+        (&self.meters, &self.logs, self.log_use) == (&other.meters, &other.logs, other.log_use)
     }
 }
 
@@ -53,8 +80,9 @@ pub(crate) struct Stored {
     pub(crate) unit: String,
     /// The configured name of the meter; empty for a single meter without one.
     pub(crate) meter: String,
-    /// Whether entries of the meter's log of hours or days are kept.
-    pub(crate) has_log: bool,
+    /// Whether entries of the meter's log of hours and of its log of days are kept.
+    pub(crate) logs: [bool; 2],
+    log_use: LogUse,
     readings: Vec<(Hour, Decimal)>,
     /// From the meter's log of hours.
     hours: Vec<(Hour, Decimal)>,
@@ -75,30 +103,35 @@ impl Source {
             OfMeter { key, values: meter.parameters.iter().map(value).collect() }
         };
         let meters = meters.iter().map(of_meter).collect();
-        Self { reader, meters, logs: Vec::new(), zone: TimeZone::UTC, is_full: false }
+        Self { reader, meters, logs: Vec::new(), zone: TimeZone::UTC, log_use: LogUse::Unused }
     }
 
-    /// Adds the entries of the meter's logs that are kept in these folders of the program's state.
-    /// The meter is in this zone.
+    /// Also uses the entries of the meter's logs that are kept in these folders of the program's
+    /// state. The meter is in this zone.
     #[must_use]
     pub(crate) fn with_logs(
         self,
         folders: impl IntoIterator<Item = PathBuf>,
         zone: TimeZone,
+        log_use: LogUse,
     ) -> Self {
-        Self { logs: folders.into_iter().collect(), zone, ..self }
+        Self { logs: folders.into_iter().collect(), zone, log_use, ..self }
     }
 
-    /// Also writes hours that were before Home Assistant's first one, and repairs sums that began
-    /// again.
+    /// Uses readings alone.
     #[must_use]
-    pub(crate) fn full(self) -> Self {
-        Self { is_full: true, ..self }
+    pub(crate) fn without_logs(self) -> Self {
+        self.with_logs([], TimeZone::UTC, LogUse::Unused)
     }
 
     #[must_use]
-    pub(crate) fn is_full(&self) -> bool {
-        self.is_full
+    pub(crate) fn log_use(&self) -> LogUse {
+        self.log_use
+    }
+
+    #[must_use]
+    pub(crate) fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     /// What all counters of energy and volume showed. This waits for the disk.
@@ -143,8 +176,9 @@ impl Source {
                     continue;
                 }
                 let (unique_id, meter) = (unique_id.clone(), key.name().to_owned());
-                let has_log = !of_hours.is_empty() || !of_days.is_empty();
-                all.push(Stored { unique_id, unit, meter, has_log, readings, hours, days });
+                let logs = [!of_hours.is_empty(), !of_days.is_empty()];
+                let log_use = self.log_use;
+                all.push(Stored { unique_id, unit, meter, logs, log_use, readings, hours, days });
             }
         }
         Ok(all)
@@ -161,7 +195,7 @@ impl Stored {
             readings.iter().map(convert).collect()
         };
         let counter = Counter::new(all(&self.readings)?);
-        if !self.log_fits() {
+        if self.log_state() != LogState::Fits {
             return Some(counter);
         }
         Some(counter.with_more(all(&self.hours)?).with_days(all(&self.days)?))
@@ -169,8 +203,34 @@ impl Stored {
 
     /// Whether the meter's log shows what was read at the same time. Otherwise it is not used.
     #[must_use]
-    pub(crate) fn log_fits(&self) -> bool {
-        Counter::new(self.readings.iter().copied()).agrees_with(&self.hours)
+    pub(crate) fn log_state(&self) -> LogState {
+        let counter = Counter::new(self.readings.iter().copied());
+        match self.log_use {
+            _ if self.hours.is_empty() && self.days.is_empty() => LogState::Fits,
+            LogUse::Unused => LogState::Fits,
+            LogUse::ByHand if counter.agrees_with(&self.hours) => LogState::Fits,
+            LogUse::ByHand => LogState::Differs,
+            LogUse::Unattended => match counter.proof(&self.hours) {
+                Proof::Proved => self.days_state(),
+                Proof::Differs => LogState::Differs,
+                Proof::TooFew => LogState::TooFew,
+            },
+        }
+    }
+
+    /// Whether the log of days shows what the log of hours shows. In summer, the meter makes its entry
+    /// of a day an hour later.
+    fn days_state(&self) -> LogState {
+        let hours: BTreeMap<_, _> = self.hours.iter().copied().collect();
+        let mut found = 0_usize;
+        for (day, value) in &self.days {
+            let Some(both) = hours.get(day).zip(hours.get(&day.next())) else { continue };
+            if both.0 != value && both.1 != value {
+                return LogState::Differs;
+            }
+            found = found.saturating_add(1);
+        }
+        if found >= DAYS || self.days.is_empty() { LogState::Fits } else { LogState::TooFew }
     }
 }
 
@@ -266,7 +326,8 @@ mod tests {
             unique_id: "kamstrup_house_energy".to_owned(),
             unit: "kWh".to_owned(),
             meter: "house".to_owned(),
-            has_log: false,
+            logs: [false, false],
+            log_use: LogUse::Unused,
             hours: vec![],
             days: vec![],
             readings: vec![
@@ -280,6 +341,50 @@ mod tests {
         let first = found[0].counter_in("MWh").unwrap().first();
         assert_eq!(first, Some(hour("2026-11-24T10:00:00Z")));
         assert_eq!(found[0].counter_in("m³"), None);
+    }
+
+    /// A counter that rises by 1 kWh in each hour, and its logs of hours and days.
+    fn logged(log_use: LogUse, late: i64, days: &[(i64, i64)]) -> Stored {
+        let hour = |number: i64| Hour::with(at("2026-11-20T00:00:00Z")).earlier(-number);
+        let known = |number: i64| (hour(number), Decimal::from(100 + number));
+        Stored {
+            unique_id: "kamstrup_energy".to_owned(),
+            unit: "kWh".to_owned(),
+            meter: String::new(),
+            logs: [true, true],
+            log_use,
+            readings: (10..60).map(known).collect(),
+            hours: (-20..50).map(|number| (hour(number), known(number - late).1)).collect(),
+            days: days.iter().map(|(day, value)| (hour(24 * day), Decimal::from(*value))).collect(),
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_not_proved_is_not_used_unless_somebody_looks() {
+        use LogUse::{ByHand, Unattended, Unused};
+        let days = [(-2, 52), (-1, 76), (0, 100), (1, 124), (2, 148)];
+        let state = |log_use, late, days: &[_]| logged(log_use, late, days).log_state();
+        assert_eq!(state(Unattended, 0, &days), LogState::Fits);
+        assert_eq!(state(Unattended, 1, &days), LogState::Differs);
+        assert_eq!(state(ByHand, 1, &days), LogState::Differs);
+        assert_eq!(state(Unused, 1, &days), LogState::Fits);
+        // In summer, the entry of a day is made an hour later.
+        let summer = days.map(|(day, value)| (day, value + 1));
+        assert_eq!(state(Unattended, 0, &summer), LogState::Fits);
+        let other = days.map(|(day, value)| (day, value + 2));
+        assert_eq!(state(Unattended, 0, &other), LogState::Differs);
+        assert_eq!(state(ByHand, 0, &other), LogState::Fits);
+        // A day says nothing if its hours are not known.
+        assert_eq!(state(Unattended, 0, &days[..3]), LogState::TooFew);
+        assert_eq!(state(Unattended, 0, &[]), LogState::Fits);
+        let few = |log_use| {
+            let mut stored = logged(log_use, 1, &days);
+            stored.hours.truncate(35);
+            stored
+        };
+        assert_eq!(few(Unattended).log_state(), LogState::TooFew);
+        let first = |stored: &Stored| stored.counter_in("kWh").unwrap().oldest().unwrap();
+        assert!(first(&logged(Unattended, 0, &days)) < first(&few(Unattended)));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use rust_decimal::Decimal;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -12,14 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::report::{joint_words, remarks};
-use super::{Failed, OfEntity, Repeating, Report, Undone, fill_telling, undo_telling};
+use super::{ALL, Failed, OfEntity, Repeating, Report, Undone, fill_telling, undo_telling};
 use crate::filling::{FilledLine, Filling, FillingJob, Progress, Work};
 use crate::status::Board;
 use crate::words::capital;
 use home_assistant::{JournalError, Row};
-
-/// As far back as there are stored hours.
-const BACK: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// How many lines and remarks the page shows.
 const MOST: usize = 50;
@@ -156,7 +152,7 @@ async fn once(board: &Board, with: &Repeating, work: Work, done: &mut Done) -> R
         Work::Look | Work::Fill => {
             let is_dry = work == Work::Look;
             let report = &mut done.filled;
-            fill_telling(access, source, journal, (BACK, is_dry), report, tell).await
+            fill_telling(access, source, journal, (ALL, is_dry), report, tell).await
         }
     }
 }
@@ -225,7 +221,7 @@ fn of_entity(id: &str, done: &OfEntity, is_dry: bool) -> Vec<FilledLine> {
             };
             outcome.imports().filter_map(|import| of_rows(import.rows())).collect()
         }
-        OfEntity::Unsuitable(_) | OfEntity::Inexact { .. } => Vec::new(),
+        OfEntity::Unsuitable(_) | OfEntity::Inexact { .. } | OfEntity::Withdrawn => Vec::new(),
     }
 }
 

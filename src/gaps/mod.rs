@@ -15,6 +15,7 @@ mod stream;
 mod task;
 #[cfg(test)]
 mod tests;
+mod unattended;
 
 use std::path::Path;
 
@@ -26,15 +27,19 @@ use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 use tokio::task::JoinError;
 
-pub(crate) use self::counters::{Source, Stored};
+pub(crate) use self::counters::{LogUse, Source, Stored};
 pub(crate) use self::desk::Desk;
 pub(crate) use self::desk::NotStarted;
 pub(crate) use self::report::{OfEntity, Report, Undone, filled_words, undone_words};
 use self::stream::{Stream, Unreachable};
 pub(crate) use self::task::{Repeating, repeat};
+pub(crate) use self::unattended::is_universal;
 use crate::config::{Access, ApiAddress};
 use history::HistoryError;
 use logging::LocalTime;
+
+/// As far back as there are stored hours.
+pub(crate) const ALL: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// The file of what was overwritten, in the folder of the program's state.
 pub(crate) const JOURNAL: &str = "home-assistant-statistics.json";
@@ -104,7 +109,14 @@ async fn fill_telling(
     let mut running = connected(access).await?;
     let now = LocalTime::now().timestamp();
     let since = now.checked_sub(back).unwrap_or(Timestamp::MIN);
-    let reading = source.clone();
+    let mut reading = source.clone();
+    if source.log_use() == LogUse::Unattended {
+        report.zone = unattended::zone_trouble(&mut running, source.zone()).await?;
+        if report.zone.is_some() {
+            reading = reading.without_logs();
+        }
+    }
+    let how = How { log_use: source.log_use(), is_all: back >= ALL, is_dry };
     let stored = tokio::task::spawn_blocking(move || reading.stored(since, now)).await??;
     let entities = running.entities().await?;
     journal.follow(&entities);
@@ -114,15 +126,20 @@ async fn fill_telling(
         let of_it = |entity: &&home_assistant::Entity| entity.unique_id == stored.unique_id;
         let Some(entity) = entities.iter().find(of_it) else { continue };
         let id = &entity.entity_id;
-        let is_full = source.is_full();
-        fill_one(&mut running, id, &stored, &mut journal, (is_full, is_dry), report).await?;
-        report.has_no_log |= is_full && !stored.has_log;
-        if !stored.log_fits() {
-            report.odd_logs.push(id.clone());
-        }
+        fill_one(&mut running, id, &stored, &mut journal, how, report).await?;
+        report.note_log(id, &stored, how.log_use, how.is_all);
     }
     running.close().await;
     Ok(())
+}
+
+/// How a counter is treated.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    log_use: LogUse,
+    /// Whether all stored readings are looked at.
+    is_all: bool,
+    is_dry: bool,
 }
 
 async fn fill_one(
@@ -130,7 +147,7 @@ async fn fill_one(
     entity_id: &str,
     stored: &Stored,
     journal: &mut JournalFile,
-    (is_full, is_dry): (bool, bool),
+    how: How,
     report: &mut Report,
 ) -> Result<(), Failed> {
     let metadata = match running.metadata(entity_id).await? {
@@ -140,6 +157,11 @@ async fn fill_one(
             return Ok(());
         }
     };
+    let How { log_use, is_all, is_dry } = how;
+    if log_use == LogUse::Unattended && journal.is_withdrawn(&metadata) {
+        report.note(entity_id, OfEntity::Withdrawn);
+        return Ok(());
+    }
     let unit = metadata.unit();
     let Some(counter) = stored.counter_in(unit) else {
         let (ours, theirs) = (stored.unit.clone(), unit.to_owned());
@@ -147,13 +169,22 @@ async fn fill_one(
         return Ok(());
     };
     let outcome = report.begin(entity_id, unit);
-    if is_full {
-        let done = outcome.before.insert(Prepended::default());
-        prepend(running, &metadata, &counter, journal, is_dry, done).await?;
+    match log_use {
+        LogUse::Unused => {}
+        LogUse::ByHand => {
+            let done = outcome.before.insert(Prepended::default());
+            prepend(running, &metadata, &counter, journal, is_dry, done).await?;
+        }
+        LogUse::Unattended => {
+            if unattended::has_begun(journal, &metadata) || is_all && stored.can_prepend() {
+                let done = outcome.before.insert(Prepended::default());
+                unattended::prepend(running, &metadata, &counter, journal, is_dry, done).await?;
+            }
+        }
     }
     if let Some(first) = counter.first() {
         // The row before the first hour may be the start of a gap.
-        let how = (first.earlier(1), is_full, is_dry);
+        let how = (first.earlier(1), log_use == LogUse::ByHand, is_dry);
         fill(running, &metadata, &counter, journal, how, outcome).await?;
     }
     report.end();
@@ -183,6 +214,8 @@ async fn undo_telling(
     let mut running = connected(access).await?;
     journal.follow(&running.entities().await?);
     let entered = journal.to_undo();
+    // If this is interrupted, the program must not write these hours again.
+    journal.begin_undo_of_all()?;
     let of = entered.len();
     for (index, one) in entered.into_iter().enumerate() {
         tell(index.saturating_add(1), of);

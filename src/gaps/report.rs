@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use rust_decimal::Decimal;
 use tracing::info;
 
+use super::counters::{LogState, LogUse, Stored};
+use super::unattended::ZoneTrouble;
 use home_assistant::{
     Import, Joint, Kept, Left, Outcome, Prepended, Raised, Reason, Refusal, Row, Unsuitable,
 };
@@ -20,6 +22,19 @@ pub(crate) struct Report {
     pub(crate) has_no_log: bool,
     /// The entities whose meter's log was not used, because it does not fit the readings.
     pub(crate) odd_logs: Vec<String>,
+    /// Why no log was used at all.
+    pub(crate) zone: Option<ZoneTrouble>,
+    /// The entities for which something is missing before the log can be used.
+    pub(crate) waiting: Vec<(String, Wait)>,
+}
+
+/// What is missing before the log of a meter can be used while nobody looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Readings of the same hours.
+    Readings,
+    /// The log of hours or that of days.
+    Logs,
 }
 
 /// What happened to the gaps of one entity.
@@ -31,6 +46,8 @@ pub(crate) enum OfEntity {
     Unsuitable(Unsuitable),
     /// Its readings cannot be converted exactly.
     Inexact { ours: String, theirs: String },
+    /// What was written was taken back, or that was begun.
+    Withdrawn,
 }
 
 /// What became of one import that was to be taken back.
@@ -69,6 +86,38 @@ impl Report {
             self.end();
         }
         self.current = None;
+    }
+
+    /// Notes what became of the meter's log. Without all readings, it is not known what is missing.
+    pub(super) fn note_log(&mut self, id: &str, stored: &Stored, log_use: LogUse, is_all: bool) {
+        self.has_no_log |= log_use == LogUse::ByHand && stored.logs == [false, false];
+        let state = stored.log_state();
+        if state == LogState::Differs {
+            self.odd_logs.push(id.to_owned());
+        }
+        let wait = match state {
+            _ if log_use != LogUse::Unattended || self.zone.is_some() || !is_all => None,
+            _ if stored.logs != [true, true] => Some(Wait::Logs),
+            LogState::TooFew => Some(Wait::Readings),
+            LogState::Fits | LogState::Differs => None,
+        };
+        self.waiting.extend(wait.map(|wait| (id.to_owned(), wait)));
+    }
+
+    /// Why less was written than the meter has logged.
+    pub(super) fn reasons(&self) -> Vec<String> {
+        let odd_logs = self.odd_logs.iter().map(|id| odd_log_words(id));
+        let waiting = self.waiting.iter().map(|(id, wait)| wait_words(id, *wait));
+        let of_entities = self.entities.iter().filter_map(|(id, done)| match done {
+            OfEntity::Withdrawn => Some(format!("{id}: {WITHDRAWN}")),
+            OfEntity::Filled { outcome, .. } => {
+                let refused = outcome.before.as_ref()?.refused.as_ref()?;
+                Some(format!("{id}: {}", refusal_words(refused)))
+            }
+            OfEntity::Unsuitable(_) | OfEntity::Inexact { .. } => None,
+        });
+        let zone = self.zone.iter().map(zone_words);
+        zone.chain(odd_logs).chain(waiting).chain(of_entities).collect()
     }
 
     /// Logs what was filled.
@@ -117,6 +166,37 @@ fn odd_log_words(id: &str) -> String {
     )
 }
 
+const WITHDRAWN: &str = "Left alone, because something that was written was taken back.";
+
+fn zone_words(trouble: &ZoneTrouble) -> String {
+    match trouble {
+        ZoneTrouble::Universal => {
+            "The meter's log was not used, because the time zone here is UTC. \
+                                   Set the variable `TZ` to the zone of the meter, such as \
+                                   `Europe/Copenhagen`."
+                .to_owned()
+        }
+        ZoneTrouble::Differs(theirs) => format!(
+            "The meter's log was not used, because the time zone here is not that of Home Assistant \
+             (`{}`). Set both to the zone of the meter.",
+            theirs.as_deref().unwrap_or("unknown")
+        ),
+    }
+}
+
+fn wait_words(id: &str, wait: Wait) -> String {
+    match wait {
+        Wait::Readings => format!(
+            "{id}: Waiting for more readings: the meter's log is used when it was compared with 24 \
+             hours in which something was counted."
+        ),
+        Wait::Logs => format!(
+            "{id}: Waiting for the meter's log of hours and its log of days. The time before Home \
+             Assistant's first hour is written when entries of both were read."
+        ),
+    }
+}
+
 /// Everything that was filled, or would be.
 pub(crate) fn filled_words(report: &Report, is_dry: bool) -> String {
     let mut text = String::new();
@@ -161,12 +241,16 @@ pub(super) fn remarks(report: &Report, is_dry: bool) -> Vec<String> {
     let no_log = report.has_no_log.then(|| NO_LOG.trim_end().to_owned());
     let of_entities = report.entities.iter().flat_map(|(id, done)| remarks_of(id, done, is_dry));
     let odd_logs = report.odd_logs.iter().map(|id| odd_log_words(id));
-    no_log.into_iter().chain(odd_logs).chain(of_entities).collect()
+    let waiting = report.waiting.iter().map(|(id, wait)| wait_words(id, *wait));
+    let zone = report.zone.iter().map(zone_words);
+    let of_log = no_log.into_iter().chain(zone).chain(odd_logs).chain(waiting);
+    of_log.chain(of_entities).collect()
 }
 
 fn remarks_of(id: &str, done: &OfEntity, is_dry: bool) -> Vec<String> {
     let (unit, outcome) = match done {
         OfEntity::Unsuitable(reason) => return vec![format!("{id}: {reason}.")],
+        OfEntity::Withdrawn => return vec![format!("{id}: {WITHDRAWN}")],
         OfEntity::Inexact { ours, theirs } => {
             return vec![format!(
                 "{id}: its statistics are in {theirs}. The readings in {ours} cannot be converted \
@@ -377,6 +461,24 @@ mod tests {
              sensor.a: Left {rows} alone: they have changed since.\n"
         );
         assert_eq!(undone_words(all.as_flattened()), expected);
+    }
+
+    #[test]
+    fn what_a_log_waits_for_is_said() {
+        let report = Report {
+            entities: vec![("sensor.a".to_owned(), OfEntity::Withdrawn)],
+            odd_logs: vec!["sensor.b".to_owned()],
+            zone: Some(ZoneTrouble::Differs(Some("Europe/London".to_owned()))),
+            waiting: vec![
+                ("sensor.c".to_owned(), Wait::Readings),
+                ("sensor.d".to_owned(), Wait::Logs),
+            ],
+            ..Report::default()
+        };
+        let universal = Report { zone: Some(ZoneTrouble::Universal), ..Report::default() };
+        let all = [report.reasons(), universal.reasons()].concat();
+        insta::assert_snapshot!(all.join("\n"));
+        assert_eq!(remarks(&report, false), report.reasons());
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Fills gaps while the program runs.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
-use super::{Failed, Report, Source, fill_all};
+use super::{ALL, Failed, LogUse, Report, Source, fill_all};
 use crate::config::Access;
 use meter::back_off::BackOff;
 use meter::news::News;
@@ -22,11 +23,12 @@ const AWAY: BackOff = BackOff::new(Duration::from_secs(10), PAUSE);
 /// How long the page or a command may write at least, before it is tried again.
 const BUSY: Duration = Duration::from_secs(60);
 
-/// How far back the first look goes: as far as there are stored hours.
-const FIRST: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// How often a look goes back as far as there are stored hours. Only such a look writes what was
+/// before the first hour of Home Assistant.
+const WHOLE: Duration = Duration::from_secs(24 * 3600);
 
 /// How far back the others go.
-const LATER: SignedDuration = SignedDuration::from_hours(14 * 24);
+const RECENT: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// What is needed to fill gaps again and again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,25 +55,33 @@ pub(crate) async fn repeat(mut settings: watch::Receiver<Option<Repeating>>) {
 
 async fn forever(repeating: &Repeating) {
     let Repeating { access, source, journal } = repeating;
-    let mut back = FIRST;
-    let mut problems = News::default();
+    let is_full = source.log_use() == LogUse::Unattended;
+    let mut whole: Option<Instant> = None;
+    let (mut problems, mut said) = (News::default(), BTreeSet::new());
     let mut away = AWAY;
     loop {
         let mut pause = PAUSE;
-        let mut report = Report::default();
+        let is_recent = whole.is_some_and(|whole| !is_full || whole.elapsed() < WHOLE);
+        let back = if is_recent { RECENT } else { ALL };
+        let (begun, mut report) = (Instant::now(), Report::default());
         let done = fill_all(access, source, journal, back, false, &mut report).await;
         report.close();
         report.log();
         match done {
             Ok(()) => {
-                back = LATER;
+                if !is_recent {
+                    whole = Some(begun);
+                }
                 away.reset();
                 problems.is_new(None);
+                if is_full {
+                    tell(&report, &mut said);
+                }
                 debug!("Looked for gaps in Home Assistant's statistics: {report:?}.");
             }
             Err(error) => {
                 // A gap may grow old before this ends.
-                back = FIRST;
+                whole = None;
                 let words = error.to_string();
                 if error.is_busy() {
                     debug!("{words}");
@@ -93,5 +103,15 @@ async fn forever(repeating: &Repeating) {
             }
         }
         sleep(pause).await;
+    }
+}
+
+/// Says once why less was written than the meter has logged.
+fn tell(report: &Report, said: &mut BTreeSet<String>) {
+    for reason in report.reasons() {
+        if !said.contains(&reason) {
+            info!("{reason}");
+            said.insert(reason);
+        }
     }
 }

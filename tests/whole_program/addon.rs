@@ -498,6 +498,19 @@ async fn home_assistant_is_asked_when_it_has_started() {
     add_on.stops().await;
 }
 
+/// The zone of the meter is not known, so nobody can say when it made the entries of its log.
+#[tokio::test]
+async fn no_log_is_used_in_an_unknown_time_zone() {
+    let broker = Broker::start().await;
+    let meter = example_meter().await;
+    let supervisor = Supervisor::saying("200 OK", &registered(broker.port(), SECRET)).await;
+    supervisor.core.send_replace(true);
+    let full = options(&meter.com_port, r#", "history": "full""#);
+    let mut add_on = AddOn::start(&full, Some(&supervisor));
+    add_on.program.says("The meter's log was not used, because the time zone here is").await;
+    add_on.stops().await;
+}
+
 /// Without the option, Home Assistant is not asked for anything.
 #[tokio::test]
 async fn home_assistant_is_not_asked_unless_the_user_wants_it() {
