@@ -47,6 +47,7 @@ class LoggedHouse(House):
 
     def __init__(self, folder, control, begin=BEGIN, meters=METERS):
         super().__init__(folder, begin, meters, control)
+        self.begin = begin
         self.adjusted, self.read_since = set(meters), begin
         self.logs = folder / "meter-logs"
         # Meters whose log of days was not read yet.
@@ -118,16 +119,22 @@ def check_joined(house, name):
         return
     rows = house.world.rows(name)
     states = {datetime.fromtimestamp(start, UTC): state for start, state, _ in rows}
-    differing = [f"{hour:%Y-%m-%d %H}" for hour, state in house.expected.items()
+    differing = [f"{hour:%Y-%m-%d %H}" for hour, state in known(house).items()
                  if states.get(hour) != state]
     steps = {round(total - state, 6) for _, state, total in rows}
-    older = sum(hour < BEGIN for hour in states)
+    older = sum(hour < house.begin for hour in states)
+    expected = sum(hour < house.begin for hour in house.expected)
     house.check(f"{name}: all hours and days of the logs are there, and all sums continue",
                 not differing and len(steps) == 1 and rows[0][2] == 0
-                and older == len(house.expected),
-                f"{older} rows before the first hour, {len(house.expected)} expected, from "
+                and older == expected,
+                f"{older} rows before the first hour, {expected} expected, from "
                 f"{min(states):%Y-%m-%d %H:%M}; differing: {differing[:5]}; sum - state: {steps}")
     check_days(house, name)
+
+
+def known(house):
+    """What the logs say about the hours that have ended."""
+    return {hour: state for hour, state in house.expected.items() if hour + HOUR <= house.world.time}
 
 
 def check_days(house, name):
@@ -138,7 +145,7 @@ def check_days(house, name):
     bars = {datetime.fromtimestamp(bar["start"] / 1000, LOCAL).date(): bar["change"]
             for bar in found}
     ends = {}
-    for hour, state in sorted(house.expected.items()):
+    for hour, state in sorted(known(house).items()):
         ends[hour.astimezone(LOCAL).date()] = state
     days = sorted(ends)[:-1]
     wrong = [str(day) for before, day in zip(days, days[1:])
@@ -256,8 +263,8 @@ class UnreadHouse(LoggedHouse):
 
     expected = None
 
-    def __init__(self, folder, control):
-        super().__init__(folder, control, BEGIN - 66 * HOUR, ["unread", "unread_silent"])
+    def __init__(self, folder, control, meters=("unread", "unread_silent")):
+        super().__init__(folder, control, BEGIN - 66 * HOUR, meters)
         self.adjusted = set()
 
     def reading(self, when, base):

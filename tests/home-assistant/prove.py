@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import full
 import gaps
 import logs
 
-STORIES = {"gaps": gaps.story, "logs": logs.story, "unread": logs.unread}
+STORIES = {"gaps": gaps.story, "logs": logs.story, "unread": logs.unread,
+           "full": full.story}
 FOLDER = Path("/var/tmp/statistics")
 
 
