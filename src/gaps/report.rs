@@ -276,7 +276,7 @@ fn remarks_of(id: &str, done: &OfEntity, is_dry: bool) -> Vec<String> {
 
 /// What is said if rows that an earlier run has written do not exist any more.
 const AGAIN: &str = "Home Assistant no longer has the hours that an earlier run has written: its \
-                     database was restored or begun anew. So they are written again.";
+                     database was restored or replaced. So they are written again.";
 
 /// What was done before the first hour of Home Assistant, apart from the rows.
 fn before_words(before: &Prepended, unit: &str, is_dry: bool) -> Vec<String> {
@@ -507,7 +507,7 @@ mod tests {
         let expected = format!(
             "{head}\
              sensor.a: Home Assistant no longer has the hours that an earlier run has written: its \
-             database was restored or begun anew. So they are written again.\n\
+             database was restored or replaced. So they are written again.\n\
              sensor.a: Would raise all sums from 2026-11-28T12:00:00Z on by 320.7 kWh.\n\
              sensor.a: Wrote nothing before the first hour of Home Assistant: the meter was not \
              read after the first hour of Home Assistant.\n"

@@ -174,7 +174,7 @@ async fn what_was_done_before_a_failure_is_reported() {
     let (report, done) = house.filled(false).await;
     assert!(matches!(done, Err(Failed::HomeAssistant(_))), "{done:?}");
     assert_eq!(report.entities, dry.entities[..1]);
-    let hours = [house.first.next(), house.first.next().next()].map(|hour| hour.start());
+    let hours = [house.first.next(), house.first.next().next()].map(Hour::start);
     assert_eq!(
         filled_words(&report, false),
         format!(

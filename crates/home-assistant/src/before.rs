@@ -14,7 +14,7 @@
 //!
 //! If older hours are known later, the same is done before the oldest row that was written. So the
 //! journal may have several joints, each older one farther back in time than the one noted before it.
-//! A joint without any row before it is void: Home Assistant's database was begun anew or restored, or
+//! A joint without any row before it is void: Home Assistant's database was restored or replaced, or
 //! the run was killed before the first part.
 
 use rust_decimal::Decimal;

@@ -1140,7 +1140,7 @@ fn a_joint_that_is_begun_again_is_in_the_journal_once() {
     journal.begin(&metadata(), &joint(Some(11), 13)).unwrap_err();
     assert_eq!(hours(&journal), [hour(7), hour(11)]);
     std::fs::remove_dir(path.with_extension("new")).unwrap();
-    // The database was begun anew.
+    // The database was replaced.
     journal.begin(&metadata(), &joint(Some(11), 13)).unwrap();
     assert_eq!(hours(&journal), [hour(13)]);
     assert!(journal.joint(&metadata(), hour(9)).is_some());
