@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::patiently;
@@ -49,7 +49,9 @@ pub(crate) async fn own_port() -> u16 {
         // Test processes in parallel begin at different places.
         let place = COUNT.fetch_add(1, Ordering::Relaxed) + std::process::id() * 100;
         let port = 15_000 + u16::try_from(place % PORTS).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
+        // Not by listening: a process that another test starts at this moment would have a copy of
+        // the socket, and the port would stay taken until that program runs.
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
             return port;
         }
     }
