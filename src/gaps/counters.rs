@@ -37,8 +37,12 @@ pub(crate) enum LogState {
     Fits,
     /// It is not certain yet.
     TooFew,
+    /// It is not certain yet that the log of days fits that of hours.
+    TooFewDays,
     /// It shows something else.
     Differs,
+    /// The log of days shows something else than the log of hours.
+    Contradicts,
 }
 
 /// In so many days, the log of days must show what the log of hours shows.
@@ -170,7 +174,11 @@ impl Source {
                     logged.into_iter().filter_map(value).collect()
                 };
                 let zone = &self.zone;
-                let hours = in_unit(meter_logs::hours(&of_hours, &of_days, *register, zone));
+                let mut hours = in_unit(meter_logs::hours(&of_hours, &of_days, *register, zone));
+                if self.log_use == LogUse::Unattended {
+                    // Older ones have no readings here to be compared with.
+                    hours.retain(|(hour, _)| since <= hour.start());
+                }
                 let days = in_unit(meter_logs::days(&of_days, *register, zone));
                 if readings.is_empty() && hours.is_empty() && days.is_empty() {
                     continue;
@@ -222,15 +230,17 @@ impl Stored {
     /// of a day an hour later.
     fn days_state(&self) -> LogState {
         let hours: BTreeMap<_, _> = self.hours.iter().copied().collect();
-        let mut found = 0_usize;
-        for (day, value) in &self.days {
-            let Some(both) = hours.get(day).zip(hours.get(&day.next())) else { continue };
-            if both.0 != value && both.1 != value {
-                return LogState::Differs;
+        let days: BTreeMap<_, _> = self.days.iter().copied().collect();
+        let (mut found, mut before) = (0_usize, None);
+        for (day, value) in days {
+            let is_more = before.replace(value).is_some_and(|before| before < value);
+            let Some(both) = hours.get(&day).zip(hours.get(&day.next())) else { continue };
+            if !(*both.0..=*both.1).contains(&value) {
+                return LogState::Contradicts;
             }
-            found = found.saturating_add(1);
+            found = found.saturating_add(usize::from(is_more));
         }
-        if found >= DAYS || self.days.is_empty() { LogState::Fits } else { LogState::TooFew }
+        if found >= DAYS || self.days.is_empty() { LogState::Fits } else { LogState::TooFewDays }
     }
 }
 
@@ -372,10 +382,12 @@ mod tests {
         let summer = days.map(|(day, value)| (day, value + 1));
         assert_eq!(state(Unattended, 0, &summer), LogState::Fits);
         let other = days.map(|(day, value)| (day, value + 2));
-        assert_eq!(state(Unattended, 0, &other), LogState::Differs);
+        assert_eq!(state(Unattended, 0, &other), LogState::Contradicts);
         assert_eq!(state(ByHand, 0, &other), LogState::Fits);
         // A day says nothing if its hours are not known.
-        assert_eq!(state(Unattended, 0, &days[..3]), LogState::TooFew);
+        assert_eq!(state(Unattended, 0, &days[..3]), LogState::TooFewDays);
+        // Nor if nothing is known to have been counted on it.
+        assert_eq!(state(Unattended, 0, &days[3..4]), LogState::TooFewDays);
         assert_eq!(state(Unattended, 0, &[]), LogState::Fits);
         let few = |log_use| {
             let mut stored = logged(log_use, 1, &days);

@@ -213,9 +213,9 @@ async fn undo_telling(
     }
     let mut running = connected(access).await?;
     journal.follow(&running.entities().await?);
-    let entered = journal.to_undo();
     // If this is interrupted, the program must not write these hours again.
     journal.begin_undo_of_all()?;
+    let entered = journal.to_undo();
     let of = entered.len();
     for (index, one) in entered.into_iter().enumerate() {
         tell(index.saturating_add(1), of);

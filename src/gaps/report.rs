@@ -24,6 +24,8 @@ pub(crate) struct Report {
     pub(crate) odd_logs: Vec<String>,
     /// Why no log was used at all.
     pub(crate) zone: Option<ZoneTrouble>,
+    /// The entities whose meter's logs contradict each other.
+    pub(crate) contradictions: Vec<String>,
     /// The entities for which something is missing before the log can be used.
     pub(crate) waiting: Vec<(String, Wait)>,
 }
@@ -33,6 +35,8 @@ pub(crate) struct Report {
 pub(crate) enum Wait {
     /// Readings of the same hours.
     Readings,
+    /// Hours of the same days.
+    Days,
     /// The log of hours or that of days.
     Logs,
 }
@@ -90,16 +94,23 @@ impl Report {
 
     /// Notes what became of the meter's log. Without all readings, it is not known what is missing.
     pub(super) fn note_log(&mut self, id: &str, stored: &Stored, log_use: LogUse, is_all: bool) {
+        let is_it = |(of, done): &(String, OfEntity)| of == id && *done == OfEntity::Withdrawn;
+        if self.entities.iter().any(is_it) {
+            return;
+        }
         self.has_no_log |= log_use == LogUse::ByHand && stored.logs == [false, false];
         let state = stored.log_state();
-        if state == LogState::Differs {
-            self.odd_logs.push(id.to_owned());
+        match state {
+            LogState::Differs => self.odd_logs.push(id.to_owned()),
+            LogState::Contradicts => self.contradictions.push(id.to_owned()),
+            LogState::Fits | LogState::TooFew | LogState::TooFewDays => {}
         }
         let wait = match state {
             _ if log_use != LogUse::Unattended || self.zone.is_some() || !is_all => None,
             _ if stored.logs != [true, true] => Some(Wait::Logs),
             LogState::TooFew => Some(Wait::Readings),
-            LogState::Fits | LogState::Differs => None,
+            LogState::TooFewDays => Some(Wait::Days),
+            LogState::Fits | LogState::Differs | LogState::Contradicts => None,
         };
         self.waiting.extend(wait.map(|wait| (id.to_owned(), wait)));
     }
@@ -107,17 +118,19 @@ impl Report {
     /// Why less was written than the meter has logged.
     pub(super) fn reasons(&self) -> Vec<String> {
         let odd_logs = self.odd_logs.iter().map(|id| odd_log_words(id));
+        let contradictions = self.contradictions.iter().map(|id| contradiction_words(id));
         let waiting = self.waiting.iter().map(|(id, wait)| wait_words(id, *wait));
         let of_entities = self.entities.iter().filter_map(|(id, done)| match done {
             OfEntity::Withdrawn => Some(format!("{id}: {WITHDRAWN}")),
             OfEntity::Filled { outcome, .. } => {
-                let refused = outcome.before.as_ref()?.refused.as_ref()?;
-                Some(format!("{id}: {}", refusal_words(refused)))
+                let before = outcome.before.as_ref()?;
+                let refused = before.refused.as_ref()?;
+                Some(format!("{id}: {}", refusal_words(refused, !before.imports.is_empty())))
             }
             OfEntity::Unsuitable(_) | OfEntity::Inexact { .. } => None,
         });
         let zone = self.zone.iter().map(zone_words);
-        zone.chain(odd_logs).chain(waiting).chain(of_entities).collect()
+        zone.chain(odd_logs).chain(contradictions).chain(waiting).chain(of_entities).collect()
     }
 
     /// Logs what was filled.
@@ -166,7 +179,14 @@ fn odd_log_words(id: &str) -> String {
     )
 }
 
-const WITHDRAWN: &str = "Left alone, because something that was written was taken back.";
+fn contradiction_words(id: &str) -> String {
+    format!(
+        "{id}: The meter's log was not used, because its log of days does not show what its log of \
+         hours shows. Its clock may have been set."
+    )
+}
+
+const WITHDRAWN: &str = "Left alone, because an undo was begun.";
 
 fn zone_words(trouble: &ZoneTrouble) -> String {
     match trouble {
@@ -187,12 +207,18 @@ fn zone_words(trouble: &ZoneTrouble) -> String {
 fn wait_words(id: &str, wait: Wait) -> String {
     match wait {
         Wait::Readings => format!(
-            "{id}: Waiting for more readings: the meter's log is used when it was compared with 24 \
-             hours in which something was counted."
+            "{id}: Waiting for more hours that have both a reading and an entry of the meter's log, \
+             and in which something was counted: 24 are needed. Read the log of hours again after \
+             some days."
+        ),
+        Wait::Days => format!(
+            "{id}: Waiting for two days that both logs of the meter have, and in which something \
+             was counted. Read both logs again on the same day."
         ),
         Wait::Logs => format!(
-            "{id}: Waiting for the meter's log of hours and its log of days. The time before Home \
-             Assistant's first hour is written when entries of both were read."
+            "{id}: Waiting for the meter's log of hours and its log of days, if the meter gives \
+             them. The time before Home Assistant's first hour is written when entries of both were \
+             read."
         ),
     }
 }
@@ -241,9 +267,11 @@ pub(super) fn remarks(report: &Report, is_dry: bool) -> Vec<String> {
     let no_log = report.has_no_log.then(|| NO_LOG.trim_end().to_owned());
     let of_entities = report.entities.iter().flat_map(|(id, done)| remarks_of(id, done, is_dry));
     let odd_logs = report.odd_logs.iter().map(|id| odd_log_words(id));
+    let contradictions = report.contradictions.iter().map(|id| contradiction_words(id));
     let waiting = report.waiting.iter().map(|(id, wait)| wait_words(id, *wait));
     let zone = report.zone.iter().map(zone_words);
-    let of_log = no_log.into_iter().chain(zone).chain(odd_logs).chain(waiting);
+    let of_log =
+        no_log.into_iter().chain(zone).chain(odd_logs).chain(contradictions).chain(waiting);
     of_log.chain(of_entities).collect()
 }
 
@@ -280,13 +308,13 @@ const AGAIN: &str = "Home Assistant no longer has the hours that an earlier run 
 
 /// What was done before the first hour of Home Assistant, apart from the rows.
 fn before_words(before: &Prepended, unit: &str, is_dry: bool) -> Vec<String> {
-    let Prepended { imports: _, raised, refused, is_undone, is_again } = before;
+    let Prepended { imports, raised, refused, is_undone, is_again } = before;
     let mut all = Vec::new();
     if *is_again {
         all.push(AGAIN.to_owned());
     }
     all.extend(raised.iter().map(|raised| raised_words(raised, unit, is_dry)));
-    all.extend(refused.as_ref().map(refusal_words));
+    all.extend(refused.as_ref().map(|refused| refusal_words(refused, !imports.is_empty())));
     if *is_undone {
         all.push(
             "Left the time before the first hour of Home Assistant alone, because it was undone."
@@ -303,9 +331,10 @@ pub(super) fn raised_words(raised: &Raised, unit: &str, is_dry: bool) -> String 
     format!("{verb} all sums from {} on by {by} {unit}.", from.start())
 }
 
-/// Why nothing was written before the first hour of Home Assistant.
-pub(super) fn refusal_words(refusal: &Refusal) -> String {
-    format!("Wrote nothing before the first hour of Home Assistant: {refusal}.")
+/// Why nothing, or nothing more, was written before the first hour of Home Assistant.
+pub(super) fn refusal_words(refusal: &Refusal, was_written: bool) -> String {
+    let nothing = if was_written { "nothing more" } else { "nothing" };
+    format!("Wrote {nothing} before the first hour of Home Assistant: {refusal}.")
 }
 
 fn rows(text: &mut String, import: &Import, unit: &str, sum: impl Fn(&Row) -> Decimal) {
@@ -468,9 +497,11 @@ mod tests {
         let report = Report {
             entities: vec![("sensor.a".to_owned(), OfEntity::Withdrawn)],
             odd_logs: vec!["sensor.b".to_owned()],
+            contradictions: vec!["sensor.e".to_owned()],
             zone: Some(ZoneTrouble::Differs(Some("Europe/London".to_owned()))),
             waiting: vec![
                 ("sensor.c".to_owned(), Wait::Readings),
+                ("sensor.f".to_owned(), Wait::Days),
                 ("sensor.d".to_owned(), Wait::Logs),
             ],
             ..Report::default()

@@ -15,7 +15,7 @@
 //!   (`JournalFile::is_withdrawn`).
 
 use home_assistant::{
-    Counter, Error, Import, Journal as _, JournalFile, Metadata, Prepended, Running,
+    Counter, Error, Import, Journal as _, JournalFile, Metadata, Prepended, Refusal, Running,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -94,7 +94,10 @@ pub(super) async fn prepend(
     let hours = planned.imports.iter().flat_map(Import::rows).map(|row| row.hour);
     if let Some((first, last)) = hours.clone().min().zip(hours.max()) {
         let series = running.series(metadata, first).await?;
-        if planned.is_again || series.has_odd_before(last) {
+        let live = series.rows().next().map_or(last, |row| row.hour.max(last));
+        let is_odd = series.has_odd_before(live.next());
+        if planned.is_again || is_odd {
+            done.refused = Some(if is_odd { Refusal::Odd } else { Refusal::Gone });
             return Ok(());
         }
     }

@@ -88,6 +88,12 @@ pub async fn prepend<S: AsyncRead + AsyncWrite + Unpin>(
         noted.into_iter().partition(|noted| first < noted.joint.live.hour);
     let is_gone = void.iter().any(|noted| noted.is_done || noted.joint.live.hour < first);
     let mut work = Work { running, metadata, counter, is_dry };
+    for noted in &standing {
+        if !work.is_at(&noted.joint).await? {
+            done.refused = Some(Refusal::Replaced);
+            return Ok(());
+        }
+    }
     if let Some(noted) = standing.first().filter(|noted| !noted.is_done) {
         work.complete(noted, first, journal, done).await?;
     }
@@ -111,6 +117,19 @@ struct Work<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Work<'_, S> {
+    /// Whether the series still has what was there when it was joined. The entity may have been
+    /// renamed to one that had statistics, or an older database may have been restored.
+    async fn is_at(&mut self, joint: &Joint) -> Result<bool, Error> {
+        for row in joint.oldest.iter().chain([&joint.live]) {
+            let hour = row.hour;
+            let series = self.running.series_between(self.metadata, hour, hour.next()).await?;
+            if !series.has_state_of(row) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Completes what an earlier run has begun.
     async fn complete(
         &mut self,
@@ -140,7 +159,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Work<'_, S> {
         journal: &mut impl Journal,
         done: &mut Prepended,
     ) -> Result<(), Error> {
-        let series = self.running.series_between(self.metadata, first, first.next()).await?;
+        // Rows without a state may be before it.
+        let from = self.counter.oldest().map_or(first, |oldest| oldest.min(first));
+        let series = self.running.series_between(self.metadata, from, first.next()).await?;
         let plan = match before(&series, None, self.counter) {
             Ok(plan) => plan,
             Err(refusal) => {
@@ -208,7 +229,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Work<'_, S> {
         let series = self.running.series_between(self.metadata, from, live.next()).await?;
         match Adjustment::at(&series, live) {
             Err(refusal) => done.refused = Some(refusal),
-            Ok(None) => journal.note_done(self.metadata, live).map_err(Error::Journal)?,
+            Ok(None) if Adjustment::is_superfluous(&series, live) => {
+                journal.note_done(self.metadata, live).map_err(Error::Journal)?;
+            }
+            Ok(None) => {}
             Ok(Some(adjustment)) => {
                 adjust(self.running, self.metadata, &adjustment, journal).await?;
                 done.raised.push(adjustment.into());

@@ -392,7 +392,7 @@ impl Journal for JournalFile {
 
     fn is_undone(&self, metadata: &Metadata, hour: Hour) -> bool {
         let start = hour.start().to_string();
-        let mut entries = self.entries.iter().filter(|entry| entry.undone);
+        let mut entries = self.entries.iter().filter(|entry| entry.undone || entry.undoing);
         entries.any(|entry| {
             entry.statistic_id == metadata.statistic_id()
                 && entry.written.iter().any(|row| row.0 == start)

@@ -493,6 +493,27 @@ async fn sums_that_the_user_lowers_afterwards_are_not_raised_again() {
     assert_eq!(script.rows.shown(), PREPENDED);
 }
 
+/// The entity was renamed to one that had statistics, or a database of another time was restored.
+#[tokio::test(start_paused = true)]
+async fn a_series_other_than_the_one_that_was_joined_is_left_alone() {
+    let script = Script::begun("2026-11-28T14:10:00Z");
+    let mut notes = Notes::default();
+    prepended(script.clone(), &mut notes, false).await.0.unwrap();
+    // An hour is known that it does not have.
+    script.rows.0.lock().unwrap().remove(&hour(9).start());
+    for (state, _) in script.rows.0.lock().unwrap().values_mut() {
+        *state = (state.parse::<Decimal>().unwrap() + Decimal::new(3, 2)).to_string();
+    }
+    let rows = script.rows.all();
+    for is_dry in [true, false] {
+        let (done, log) = prepended(script.clone(), &mut notes, is_dry).await;
+        let refused = Some(Refusal::Replaced);
+        assert_eq!(done.unwrap(), Prepended { refused, ..Prepended::default() });
+        assert!(imports(&log).is_empty() && sent(&log, ADJUST).is_empty());
+    }
+    assert_eq!(script.rows.all(), rows);
+}
+
 /// The counter without the hours before 9:00.
 fn counter_of_few_hours() -> Counter {
     let hours = (9..16).map(|number| hour(number - 1));
@@ -1207,7 +1228,7 @@ fn an_undo_that_was_begun_is_on_the_disk() {
     let mut journal = JournalFile::open(&path).unwrap();
     let other = Metadata { statistic_id: "sensor.other".to_owned(), ..metadata() };
     assert!(journal.is_withdrawn(&metadata()) && !journal.is_withdrawn(&other));
-    assert!(!journal.is_undone(&metadata(), hour(3)));
+    assert!(journal.is_undone(&metadata(), hour(3)));
     assert_eq!(journal.to_undo().len(), 2);
     // What is written by hand afterwards does not change that.
     journal.keep(&other, &kept(5)).unwrap();

@@ -50,6 +50,17 @@ pub enum Refusal {
     /// Somebody has changed sums that were joined.
     #[error("somebody has changed sums that an earlier run had joined")]
     Adjusted,
+    /// The series is not the one into which an earlier run has written.
+    #[error(
+        "Home Assistant has other numbers in the hours at which an earlier run had joined sums"
+    )]
+    Replaced,
+    /// Rows that an earlier run has written do not exist any more.
+    #[error("Home Assistant no longer has the hours that an earlier run has written")]
+    Gone,
+    /// Another program has written a row.
+    #[error("another program has written a row there without a state")]
+    Odd,
     /// A number is too large to compute with.
     #[error("a number is too large to compute with")]
     TooLarge,
@@ -114,7 +125,8 @@ pub fn between(series: &Series, end: Hour, counter: &Counter) -> Result<Option<I
     missing(series, known.into_iter().filter(|(hour, _)| oldest.hour < *hour), shift)
 }
 
-/// The rows of these hours that Home Assistant does not have.
+/// The rows of these hours that Home Assistant does not have. The entry of a day may have been made an
+/// hour later than it counts, so one that does not lie between its neighbours is left out.
 fn missing(
     series: &Series,
     known: impl IntoIterator<Item = (Hour, Decimal)>,
@@ -122,7 +134,10 @@ fn missing(
 ) -> Result<Option<Import>, Refusal> {
     let mut rows = Vec::new();
     for (hour, state) in known {
-        if series.row(hour).is_none() && !series.is_odd(hour) {
+        let is_at_most = |a: Decimal, b: Decimal| a <= b || same(a, b);
+        let fits = series.last_before(hour).is_none_or(|row| is_at_most(row.state, state))
+            && series.first_from(hour).is_none_or(|row| is_at_most(state, row.state));
+        if series.row(hour).is_none() && !series.is_odd(hour) && fits {
             let sum = state.checked_add(shift).ok_or(Refusal::TooLarge)?;
             rows.push(Row { hour, state, sum });
         }
@@ -185,6 +200,13 @@ impl Adjustment {
     fn to(row: &Row, sum: Decimal) -> Result<Option<Self>, Refusal> {
         let by = sum.checked_sub(row.sum).ok_or(Refusal::TooLarge)?;
         Ok((!same(by, Decimal::ZERO)).then_some(Self { first: *row, by, sum }))
+    }
+
+    /// Whether there are rows on both sides of this hour, and the sums are joined there.
+    #[must_use]
+    pub fn is_superfluous(series: &Series, from: Hour) -> bool {
+        let has_both = series.row(from).is_some() && series.last_before(from).is_some();
+        has_both && Self::at(series, from) == Ok(None)
     }
 
     /// The first hour whose sum changes.

@@ -78,7 +78,7 @@ impl Counter {
     #[must_use]
     pub fn proof(&self, readings: &[(Hour, Decimal)]) -> Proof {
         let other = since_the_last_fall(readings.iter().copied());
-        let (mut part, mut proof) = (Part::default(), Proof::TooFew);
+        let (mut part, mut last) = (Part::default(), None::<Part>);
         for (hour, value) in other.iter().rev() {
             let at = |hour| self.at_end.get(&hour).copied();
             let known = (at(hour.previous()), at(*hour), at(hour.next()));
@@ -92,9 +92,12 @@ impl Counter {
             if !part.fits() {
                 return Proof::Differs;
             }
-            (part, proof) = (Part::default(), Proof::Proved);
+            last = Some(std::mem::take(&mut part));
         }
-        proof
+        let Some(last) = last else { return Proof::TooFew };
+        // The oldest hours are nearest to those that only the other source has.
+        let fits = part.may_fit() && last.with(&part).is_some_and(|both| both.fits());
+        if fits { Proof::Proved } else { Proof::Differs }
     }
 
     /// Adds readings from another source, such as the meter's log of hours. Those that contradict
@@ -193,6 +196,23 @@ impl Part {
 
     fn is_enough(&self) -> bool {
         self.hours.iter().all(|hours| *hours >= ENOUGH)
+    }
+
+    /// Both together. `None` if a number is too large.
+    fn with(&self, other: &Self) -> Option<Self> {
+        let apart = self.apart.checked_add(other.apart)?;
+        let [before, after] = self.counted;
+        let counted = [before.checked_add(other.counted[0])?, after.checked_add(other.counted[1])?];
+        let [before, after] = self.hours;
+        let hours = [before.saturating_add(other.hours[0]), after.saturating_add(other.hours[1])];
+        Some(Self { apart, counted, hours })
+    }
+
+    /// Whether it is not certain that the sources differ.
+    fn may_fit(&self) -> bool {
+        let twice = self.apart.checked_mul(Decimal::TWO);
+        let is_in = |most: Decimal| twice.is_some_and(|twice| twice <= most);
+        self.hours.iter().any(|hours| *hours < FEW) || self.counted.into_iter().all(is_in)
     }
 
     fn fits(&self) -> bool {

@@ -78,6 +78,17 @@ impl Series {
         self.rows.get(&hour)
     }
 
+    /// The first row of this hour or after it.
+    pub(crate) fn first_from(&self, hour: Hour) -> Option<&Row> {
+        self.rows.range(hour..).next().map(|(_, row)| row)
+    }
+
+    /// Whether its row of the same hour has this state.
+    #[must_use]
+    pub fn has_state_of(&self, row: &Row) -> bool {
+        self.row(row.hour).is_some_and(|found| same(found.state, row.state))
+    }
+
     /// The last row before this hour.
     pub(crate) fn last_before(&self, hour: Hour) -> Option<&Row> {
         self.rows.range(..hour).next_back().map(|(_, row)| row)

@@ -399,6 +399,42 @@ fn each_part_of_a_log_must_fit() {
     }
 }
 
+/// The oldest hours in both are nearest to those that only the log has.
+#[test]
+fn the_oldest_hours_of_a_log_must_fit() {
+    let rises: Vec<i64> = (0..100).map(|number| 60 * number + 30).collect();
+    let readings = Counter::new(seen(&rises, 0, 0..100));
+    for (shifted, expected) in
+        [(0, Proof::Proved), (6, Proof::Differs), (12, Proof::Differs), (20, Proof::Differs)]
+    {
+        let mut log = seen(&rises, -60, 30..30 + shifted);
+        log.extend(seen(&rises, 0, 30 + shifted..30 + shifted + 24));
+        assert_eq!(readings.proof(&log), expected, "{shifted}");
+    }
+}
+
+/// Another row may stand beside a day whose entry was made an hour later.
+#[test]
+fn a_day_that_does_not_lie_between_its_neighbours_is_left_out() {
+    let counter = Counter::new((10..=20).map(|number| (hour(number), kwh(100 + number))))
+        .with_days([(hour(1), kwh(103)), (hour(5), kwh(105))]);
+    let rows = [(-3, 90, -20), (1, 102, -8), (9, 110, 0), (10, 111, 1)];
+    let import = between(&recorder(&rows).series(), hour(10), &counter).unwrap().unwrap();
+    let written: Vec<_> = import.rows().iter().map(|row| row.hour).collect();
+    assert_eq!(written, [hour(4)]);
+}
+
+/// Without rows on both sides, it is not known whether the sums are joined.
+#[test]
+fn sums_are_joined_only_if_there_are_rows_on_both_sides() {
+    let superfluous =
+        |rows: &[(i64, i64, i64)]| Adjustment::is_superfluous(&recorder(rows).series(), hour(3));
+    assert!(superfluous(&[(2, 110, 10), (3, 120, 20)]));
+    assert!(!superfluous(&[(2, 110, 10), (3, 120, 0)]));
+    assert!(!superfluous(&[(2, 110, 10), (4, 120, 20)]));
+    assert!(!superfluous(&[(3, 120, 20), (4, 120, 20)]));
+}
+
 /// What another program has written cannot be brought back, so it is not overwritten.
 #[test]
 fn rows_without_a_state_are_not_written() {
