@@ -182,7 +182,7 @@ fn odd_log_words(id: &str) -> String {
 fn contradiction_words(id: &str) -> String {
     format!(
         "{id}: The meter's log was not used, because its log of days does not show what its log of \
-         hours shows. Its clock may have been set."
+         hours shows. The clock of the meter may have been set."
     )
 }
 

@@ -1,7 +1,5 @@
 """The story of `homeassistant.history: full`: the running program writes what the meter's logs have."""
 
-import time
-
 from logs import UnreadHouse, check_joined
 from world import HOUR, UTC
 
@@ -49,12 +47,7 @@ class FullHouse(UnreadHouse):
                 config.write_text(text.replace("homeassistant: {", setting))
             (folder / "output").write_bytes(b"")
             running[name] = self.start("-c", config, name=name)
-        self.wait_for_subscriptions(since, len(names))
-        if kill:
-            self.proxy.kill = (running[names[0]], *kill)
-        for _ in range(times):
-            self.five_minutes()
-            time.sleep(2 * (times - 1))
+        self.pass_time(running, since, kill, times)
         texts = {}
         for name, service in running.items():
             output = self.world.folder / name / "output"

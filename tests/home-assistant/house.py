@@ -181,13 +181,18 @@ class House:
             return {}, []
         since = len(self.proxy.sent)
         running = {name: self.statistics(name, *options) for name in names}
-        self.wait_for_subscriptions(since, len(names))
+        self.pass_time(running, since, kill, times)
+        return self.printed(running), self.written(since)
+
+    def pass_time(self, running, since, kill, times):
+        """Lets five minutes pass, or more, once all of these have connected. `kill` says when the
+        first of them is killed."""
+        self.wait_for_subscriptions(since, len(running))
         if kill:
-            self.proxy.kill = (running[names[0]], *kill)
+            self.proxy.kill = (next(iter(running.values())), *kill)
         for _ in range(times):
             self.five_minutes()
             time.sleep(2 * (times - 1))
-        return self.printed(running), self.written(since)
 
     def serve(self, name, history, rows):
         """Runs the service, with this setting, until there are so many rows."""
